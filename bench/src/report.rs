@@ -65,7 +65,7 @@ impl Times {
         let _ = self.0.add(&other.0);
     }
 
-    /// How many.
+    /// The number.
     pub fn count(&self) -> u64 {
         self.0.len()
     }

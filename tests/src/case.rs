@@ -10,9 +10,9 @@ use crate::check::step;
 /// A timeline with the settings of the engine that runs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// How many processes.
+    /// The number of processes.
     pub processes: usize,
-    /// How many workers each has.
+    /// The number of workers of each.
     pub workers: usize,
     /// Events that go into one tick at most.
     pub batch_events: u64,

@@ -24,7 +24,7 @@ use crate::changes::{Change, Collected, Folded, collector};
 use crate::cluster::Cluster;
 use crate::instants::Instants;
 
-/// How long a case may take before it hangs.
+/// The longest time of a case before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// More users than a case has.
 const EVERYBODY: u32 = u32::MAX;

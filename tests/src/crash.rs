@@ -83,7 +83,7 @@ pub fn newest_checkpoint(data: &Path) -> Option<(PathBuf, usize, bool)> {
 
 /// Runs of the program on one data directory, with what is known of it.
 pub struct CrashRun<'a> {
-    /// How it is started.
+    /// The settings of its start.
     pub setup: Setup,
     /// The address at which writers reach it.
     pub link: &'a ProgramAddress,

@@ -25,7 +25,7 @@ pub type Members = BTreeMap<String, BTreeSet<String>>;
 /// The content of a data directory.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// How far the changes reach.
+    /// The last tick that the changes reach.
     pub progress: Progress,
     /// Each change with its tick, in order.
     pub changes: Vec<(u64, MembershipChange)>,

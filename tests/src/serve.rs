@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::network::NetworkNamespace;
 
-/// How long a start may take.
+/// The longest time that a start may take.
 const START: Duration = Duration::from_secs(60);
-/// How long an end may take.
+/// The longest time that an end may take.
 const END: Duration = Duration::from_secs(60);
 /// Ports that were free a moment ago may be taken: a start is tried so often.
 const TRIES: usize = 3;
@@ -36,7 +36,7 @@ pub fn program(built: &str) -> PathBuf {
     std::env::var_os("AUDIENCE_BINARY").map_or_else(|| built.into(), PathBuf::from)
 }
 
-/// How the program is started.
+/// The settings of a start of the program.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The program: see [`program!`](crate::program!).

@@ -58,7 +58,7 @@ impl Stream {
         Ok(Ok(Stream { body: BufReader::new(chunks), id: after.unwrap_or_default().to_owned() }))
     }
 
-    /// How long the next bytes may take.
+    /// The longest time that the next bytes may take.
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
         self.body.get_ref().stream.get_ref().set_read_timeout(Some(patience))
     }

@@ -51,7 +51,7 @@ impl ProgramAddress {
         self.is_given_up.load(Ordering::Acquire)
     }
 
-    /// How many edits were begun.
+    /// The number of edits that were begun.
     pub fn edits(&self) -> u64 {
         self.edits.load(Ordering::Acquire)
     }
@@ -135,7 +135,7 @@ impl Account {
         }
     }
 
-    /// How many events were sent.
+    /// The number of events that were sent.
     pub fn len(&self) -> usize {
         self.0.lock().len()
     }

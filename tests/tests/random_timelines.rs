@@ -9,7 +9,7 @@ use audience_tests::generate;
 use audience_tests::random::Random;
 use audience_tests::shrink::shrink;
 
-/// How many cases there are where nothing is said.
+/// The number of cases if nothing is said.
 const CASES: u64 = 400;
 /// The first seed where nothing is said: the same every time, so that a run that fails fails again.
 const SEED: u64 = 1;

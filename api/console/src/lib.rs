@@ -39,7 +39,7 @@ pub struct Asset {
     pub media: &'static str,
     /// An entity tag that changes with the bytes, in quotes.
     pub etag: String,
-    /// How long it is kept.
+    /// The time for which it is kept.
     pub keep: Keep,
 }
 

@@ -18,7 +18,7 @@ pub trait DemoResource: Send + Sync + 'static {
     }
 }
 
-/// How far the demo is.
+/// The progress of the demo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DemoView {

@@ -153,7 +153,7 @@ pub struct VerificationView {
     pub checked: u64,
     /// Those among them whose records were wrong, and are repaired.
     pub wrong: u64,
-    /// How many ordered comparisons have ended in this run.
+    /// The number of ordered comparisons that have ended in this run.
     pub ended: u64,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct DemoLoader {
     asked: Arc<Mutex<LoadProgress>>,
 }
 
-/// How far this run is with what it was asked for.
+/// The progress of this run.
 #[derive(Clone, Debug)]
 enum LoadProgress {
     Nothing,

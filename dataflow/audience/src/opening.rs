@@ -43,7 +43,7 @@ pub(crate) fn platform_stores(
     Ok((stores, objects))
 }
 
-/// How a platform of one process runs.
+/// Settings of a platform of one process.
 pub(crate) fn service_options(settings: &ServeSettings, start: Arc<StartProgress>) -> ServiceOptions {
     ServiceOptions {
         engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },

@@ -36,7 +36,7 @@ impl Paired {
         self.lost.lock().clone()
     }
 
-    /// Whether it is a standby, until it takes over.
+    /// True if it is a standby, until it takes over.
     pub(crate) fn is_standby(&self) -> bool {
         self.pairing.standby.is_some()
     }

@@ -47,7 +47,7 @@ pub(crate) fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
 pub(crate) struct OtherProcesses {
     /// The address at which they join.
     pub listen: String,
-    /// How many processes there are, this one among them.
+    /// The number of processes, this one among them.
     pub processes: usize,
 }
 

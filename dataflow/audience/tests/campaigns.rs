@@ -132,7 +132,7 @@ fn a_campaign_reaches_exactly_those_of_its_preview() {
     served.stop();
 }
 
-/// What people did is in the audit log, and what came of it is in the metrics.
+/// The audit log has the acts of people, and the metrics have their outcome.
 fn recorded(client: Client) {
     let rows = |kind: &str| -> Vec<(String, String)> {
         let rows = ask(client, "GET", &format!("/api/audit?kind={kind}"), &json!(null), 200);

@@ -17,7 +17,7 @@ use audience_tests::serve::{Served, Setup, pause, wall_clock};
 use audience_tests::traffic::{Account, ProgramAddress};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How many faults there are, over all numbers of processes.
+/// The number of faults, over all numbers of processes.
 const FAULTS: u64 = 21;
 /// So many processes there are, one after the other.
 const PROCESSES: [usize; 3] = [2, 4, 3];

@@ -16,7 +16,7 @@ use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
 use audience_tests::traffic::{Account, ProgramAddress};
 
-/// How often the program is killed.
+/// The number of kills of the program.
 const ROUNDS: u64 = 22;
 
 fn killed_again_and_again(seed: u64, rounds: u64) -> Result<(), String> {

@@ -26,7 +26,7 @@ use database::TestDatabase;
 use servers::{Paused, StopSending, send, services};
 use topics::committed;
 
-/// How many faults there are.
+/// The number of faults.
 const FAULTS: u64 = 9;
 const USERS: u64 = 100;
 

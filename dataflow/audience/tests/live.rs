@@ -13,7 +13,7 @@ use audience_tests::stream::{Event, Stream};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-/// How often the program is killed under a subscriber.
+/// The number of kills of the program under a subscriber.
 const KILLS: usize = 4;
 
 fn segment(client: Client, id: &str, least: u32) {

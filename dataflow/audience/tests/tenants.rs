@@ -117,7 +117,7 @@ fn take(client: Client, cookie: &str, (head, body): &Step) {
     assert!(matches!(status, 200..=299 | 404), "{head}: {status}");
 }
 
-/// What is known of a tenant: who is in each segment and what is known of each user, and the changes given out so far.
+/// All that a tenant has: the members of each segment, the profile of each user, and the changes given out so far.
 fn known(client: Client, cookie: &str) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
     for segment in SEGMENTS {

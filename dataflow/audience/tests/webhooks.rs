@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// How long anything may take to come about.
+/// The longest time that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A target that takes a message and does not answer.
 const HANGS: u16 = 0;

@@ -32,7 +32,7 @@ pub struct Editor {
     /// Held while the documents change, also while the store is waited for.
     changing: Mutex<()>,
     pub(crate) in_force: InForce,
-    /// How often changes of the catalogue could not be read.
+    /// The number of times that changes of the catalogue could not be read.
     store_errors: AtomicU64,
     /// The previews that wait for [`reconcile`](Self::reconcile).
     pub(crate) previews: PreviewQueue,
@@ -187,7 +187,7 @@ impl Editor {
         Ok(())
     }
 
-    /// How often changes of the catalogue could not be read.
+    /// The number of times that changes of the catalogue could not be read.
     pub fn store_errors(&self) -> u64 {
         self.store_errors.load(Ordering::Relaxed)
     }

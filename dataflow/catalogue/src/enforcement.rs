@@ -40,7 +40,7 @@ pub struct PreviewedRule {
     pub documents: Arc<Documents>,
     /// The active segment whose members it is compared with, if there is one.
     pub against: Option<SegmentId>,
-    /// How many users of each kind are named, at most, per worker.
+    /// The most users of each kind that a worker names.
     pub samples: u32,
     /// The segment whose members are counted by their value of what the rule tests, if that is asked for.
     pub break_down: Option<SegmentId>,
@@ -68,7 +68,7 @@ pub struct PreviewCounts {
 /// A number of users, with some of them by name.
 #[derive(Clone, Debug, Default)]
 pub struct CountedUsers {
-    /// How many.
+    /// The number.
     pub count: u64,
     /// Some of them, worker by worker.
     pub sample: Vec<String>,

@@ -14,7 +14,7 @@ use crate::checks::check_members;
 use crate::documents::{Documents, list};
 use crate::segments::{check_not_archived, current, next_version, put};
 
-/// How many ids of a change joined a list, left it, or made no difference.
+/// The numbers of ids of a change that joined a list, left it, or made no difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemberCounts {
     /// Ids that joined.

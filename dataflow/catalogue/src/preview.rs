@@ -21,7 +21,7 @@ use crate::enforcement::{CountedUsers, PreviewCounts, PreviewedRule};
 
 /// The most previews that wait at a time.
 const MAX_WAITING: usize = 32;
-/// How many users of each kind are named if the request does not say.
+/// The number of users of each kind that are named if the request does not say.
 const DEFAULT_SAMPLES: u32 = 10;
 /// The most users of each kind that are named.
 const MAX_SAMPLES: u32 = 100;

@@ -112,7 +112,7 @@ impl Engine {
         Ok(Engine { input, parts: Mutex::new(parts), memberships, aliases, shared, threads, peers })
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     pub fn workers(&self) -> usize {
         self.memberships.len()
     }

@@ -40,11 +40,11 @@ pub(crate) struct FigureSnapshot {
     pub waiting_events: u64,
     /// Documents of the catalogue that do not run.
     pub faulty_documents: u64,
-    /// How often changes of the catalogue could not be read.
+    /// The number of times that changes of the catalogue could not be read.
     pub catalogue_errors: u64,
-    /// How often the catalogue came back older than it was.
+    /// The number of times that the catalogue came back older than it was.
     pub catalogue_went_back: u64,
-    /// How far the last tick's clock is behind now.
+    /// The lag of the last tick's clock.
     pub frontier_lag_seconds: f64,
 }
 

@@ -25,7 +25,7 @@ pub struct PreviewQuestion {
     pub program: Arc<Program>,
     /// The segment whose members it is held against, where there is one.
     pub against: Option<SegmentId>,
-    /// How many users are named of those of each kind.
+    /// The number of users of each kind that are named.
     pub samples: u32,
     /// The segment whose members are counted by their value of the rule's measure, if that is asked for.
     pub breakdown: Option<SegmentId>,

@@ -55,7 +55,7 @@ pub use crate::stores::PlatformStores;
 /// How long a start waits for edits that were committed but not in force when the last run ended.
 const START_PATIENCE: Duration = Duration::from_secs(600);
 
-/// How the platform runs.
+/// Settings of the platform.
 #[derive(Clone)]
 pub struct ServiceOptions {
     /// The engine.
@@ -335,7 +335,7 @@ impl Service {
         self.run.stop().is_requested()
     }
 
-    /// How many workers there are, in all processes.
+    /// The number of workers in all processes.
     pub fn workers(&self) -> usize {
         self.engine.workers()
     }

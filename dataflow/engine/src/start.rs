@@ -73,7 +73,7 @@ pub struct StartProgress {
     phases: Mutex<Phases>,
     events: AtomicU64,
     done: AtomicU64,
-    /// What a standby lacks, and when it heard that from its primary.
+    /// The lag of a standby, and when it heard that from its primary.
     primary: Mutex<Option<(u64, Instant)>>,
 }
 

@@ -28,7 +28,7 @@ struct Certain<'a> {
 }
 
 impl Certain<'_> {
-    /// That a part of the rule comes out so.
+    /// An expression that holds where a part of the rule comes out as wanted.
     fn comes_out(&mut self, part: &Expression, wanted: bool) -> Expression {
         let (parts, wanted, all) = match part {
             Expression::Leaf(index) => return self.leaf_comes_out(usize::from(*index), wanted),

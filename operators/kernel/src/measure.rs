@@ -231,7 +231,7 @@ pub(crate) struct AppliedEvent<'a> {
 /// The contribution of an event to an aggregate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Contribution<'a> {
-    /// That it happened.
+    /// The occurrence of the event.
     Occurrence,
     /// A number.
     Number(Decimal),

@@ -7,7 +7,7 @@ use audience_tests::check::step;
 use audience_tests::generate;
 use audience_tests::random::Random;
 
-/// How many cases there are where nothing is said. The engine is held to the oracle on random timelines elsewhere; that the
+/// The number of cases if nothing is said. The engine is held to the oracle on random timelines elsewhere; that the
 /// oracle and this reference agree closes the triangle.
 const CASES: u64 = 40;
 

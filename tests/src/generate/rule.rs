@@ -34,7 +34,7 @@ impl Maker {
         if self.random.percent(20) { self.shared_tests() } else { self.node(3) }
     }
 
-    /// How often one type of event has come, alone or with another.
+    /// The number of events of a type so far, alone or with another.
     fn counting_rule(&mut self) -> Value {
         let operator = *self.random.pick(&["ne", "ne", "eq", "gte", "lt", "between"]);
         let count = self.random.between(0, 4);

@@ -59,7 +59,7 @@ impl OwnRedis {
         kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
-    /// How many users have a record.
+    /// The number of users with a record.
     pub(crate) fn users(&self) -> usize {
         let keys: Vec<String> = self.connect().keys("audience:user:*:segments").unwrap();
         keys.len()
@@ -70,7 +70,7 @@ impl OwnRedis {
         self.connect().hkeys(format!("audience:user:{user}:segments")).unwrap()
     }
 
-    /// How many users are in the list of a segment.
+    /// The number of users in the list of a segment.
     pub(crate) fn members(&self, segment: &str) -> usize {
         self.connect().scard(format!("audience:segment:{segment}:members")).unwrap()
     }

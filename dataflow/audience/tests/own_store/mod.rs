@@ -19,11 +19,11 @@ pub(crate) trait OwnStore: Sized {
     fn pause(&self);
     /// Lets it go on.
     fn resume(&self);
-    /// How many users have a record.
+    /// The number of users with a record.
     fn users(&self) -> usize;
     /// The segments in a user's record.
     fn segments_of(&self, user: &str) -> Vec<String>;
-    /// How many users are in the list of a segment.
+    /// The number of users in the list of a segment.
     fn members(&self, segment: &str) -> usize;
     /// Deletes the record of a user by hand.
     fn delete_user(&self, user: &str);

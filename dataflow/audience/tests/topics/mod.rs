@@ -17,7 +17,7 @@ pub(crate) fn variable(name: &str) -> String {
     })
 }
 
-/// How the broker is reached.
+/// The address of the broker.
 pub(crate) fn client() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", variable("AUDIENCE_TEST_KAFKA"));

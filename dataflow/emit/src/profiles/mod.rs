@@ -47,7 +47,7 @@ const PROFILES_AT_ONCE: usize = 1 << 13;
 
 /// The sources of profiles.
 pub struct ProfileContext {
-    /// How far events are in what is emitted.
+    /// The progress of events in what is emitted.
     pub emitted: Arc<Emitted>,
     /// The event log.
     pub events: Arc<dyn EventLog>,

@@ -59,7 +59,7 @@ pub struct Verification {
     pub checked: u64,
     /// Those among them whose records were wrong, and are repaired.
     pub wrong: u64,
-    /// How many such comparisons have ended.
+    /// The number of such comparisons that have ended.
     pub ended: u64,
 }
 

@@ -91,7 +91,7 @@ impl Sweep<'_> {
         true
     }
 
-    /// How a user's record differs from what the user is in.
+    /// The difference between a user's record and the user's memberships.
     fn difference(&self, user: &str) -> Result<Option<Repair>, ServingError> {
         let held = self.store.segments_of(user)?;
         let expected = self.upstream.memberships.of_user(user);

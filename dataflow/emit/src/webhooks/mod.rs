@@ -29,7 +29,7 @@ use crate::emitted::Emitted;
 use crate::live::Live;
 use audience_catalogue::unavailable;
 
-/// How webhooks are stored and posted.
+/// The store of webhooks, and the settings of their posts.
 pub struct WebhookOptions {
     /// The store of webhooks.
     pub store: Arc<dyn WebhookStore>,

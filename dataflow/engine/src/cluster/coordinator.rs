@@ -227,7 +227,7 @@ impl Peers {
         Ok(())
     }
 
-    /// How many processes there are, this one among them.
+    /// The number of processes, this one among them.
     pub(crate) fn processes(&self) -> usize {
         self.sockets.len()
     }

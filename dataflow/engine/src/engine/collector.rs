@@ -19,7 +19,7 @@ use super::workers::PanicWatch;
 
 /// Puts the workers' parts of ticks together.
 pub(super) struct Collector {
-    /// How many workers there are.
+    /// The number of workers.
     pub(super) workers: usize,
     /// The progress that is shared with callers.
     pub(super) shared: Arc<SharedProgress>,

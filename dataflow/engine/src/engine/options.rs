@@ -1,6 +1,6 @@
 //! How the engine runs.
 
-/// How the engine runs.
+/// Settings of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
     /// Worker threads of each process.

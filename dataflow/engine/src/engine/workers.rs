@@ -89,7 +89,7 @@ pub(crate) struct Started {
 /// The taker of a worker's messages.
 pub(crate) type Give = Box<dyn FnMut(Outward)>;
 
-/// How the worker threads of a process run.
+/// Settings of a process's worker threads.
 #[derive(Clone)]
 pub(crate) struct WorkerOptions {
     /// Makes the state of each.

@@ -92,7 +92,7 @@ impl SourceMetrics {
         self.source_errors.get_or_create(&SourceLabel { source: source.to_owned() }).inc();
     }
 
-    /// How far the partitions of a source are behind.
+    /// The lag of a source's partitions.
     pub(crate) fn lag(&self, source: &str, partitions: &[(u32, u64)]) {
         for (partition, messages) in partitions {
             let label = PartitionLabel { source: source.to_owned(), partition: *partition };

@@ -38,7 +38,7 @@ use crate::engine::{
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::rule_set::RuleSet;
 
-/// How a file is replayed.
+/// Settings of a replay.
 #[derive(Clone, Copy, Debug)]
 pub struct BulkOptions {
     /// Worker threads.
@@ -83,7 +83,7 @@ pub struct BulkInput<'a> {
     pub changes: Option<Open<'a, Box<dyn Write + Send>>>,
 }
 
-/// How a replay went.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Events accepted.
@@ -102,7 +102,7 @@ pub struct Summary {
 
 /// A file replayed to its end.
 pub struct Replayed {
-    /// How it went.
+    /// Its result.
     pub summary: Summary,
     engine: Engine,
 }

@@ -49,9 +49,9 @@ struct FenceState {
     lease: Option<Lease>,
     /// By the clock of this machine, from before the last renewal.
     held_until: Option<Instant>,
-    /// Whether the lease is to say that the holder is followed.
+    /// True if the lease is to say that the holder is followed.
     wish: bool,
-    /// Whether it may say so: a renewal whose end is not known may have come to pass.
+    /// True if it may say so: a renewal whose end is not known may have come to pass.
     may_say: bool,
     is_lost: bool,
 }

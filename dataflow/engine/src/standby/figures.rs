@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// How far a standby lags.
+/// The lag of a standby.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct StandbyLag {
-    /// Whether it asks.
+    /// True if it asks.
     pub is_connected: bool,
-    /// Whether everything that is given out waits for it.
+    /// True if everything that is given out waits for it.
     pub is_followed: bool,
     /// Accepted events that it does not have.
     pub events: u64,

@@ -34,16 +34,16 @@ pub trait PrimaryLog: Send + Sync {
     fn tell(&self, what: String);
 }
 
-/// How a standby follows.
+/// Settings of a standby that follows.
 #[derive(Clone)]
 pub struct StandbyOptions {
     /// The primary.
     pub primary: Arc<dyn PrimaryLog>,
     /// The lease, which the primary holds.
     pub fence: Arc<Fence>,
-    /// Whether it takes over by itself, where the lease says that nothing is lost by that.
+    /// True if it takes over by itself, where the lease says that nothing is lost by that.
     pub is_automatic: bool,
-    /// Whether the catalogue is in the data directory.
+    /// True if the catalogue is in the data directory.
     pub keeps_catalogue: bool,
     /// Orders to take over.
     pub orders: Arc<PromotionOrders>,
@@ -143,7 +143,7 @@ pub(crate) struct Standby<'a> {
     unanswered: u32,
 }
 
-/// What has come of a question to the primary.
+/// The outcome of a question to the primary.
 enum Pulled {
     Whole(Option<Progress>),
     Part,

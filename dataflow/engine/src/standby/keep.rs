@@ -23,7 +23,7 @@ const STANDBY: &[u8] = b"own/standby";
 struct StandbyNote {
     /// The epoch of the primary whose log it has.
     epoch: u64,
-    /// Whether it has all of something that was, so that it can take over.
+    /// True if it has all of something that was, so that it can take over.
     is_whole: bool,
 }
 
@@ -64,12 +64,12 @@ impl Keeper {
         Ok(Keeper { stores: stores.clone(), keeps_catalogue, note, notes: None })
     }
 
-    /// Whether the stores have all of something that was.
+    /// True if the stores have all of something that was.
     pub(super) fn is_whole(&self) -> bool {
         self.note.is_some_and(|note| note.is_whole)
     }
 
-    /// What the stores have.
+    /// The progress of the stores.
     pub(super) fn held(&self) -> Result<Held, EngineError> {
         Ok(Held {
             version: VERSION.to_owned(),

@@ -29,7 +29,7 @@ pub use self::shipping::ShippingOptions;
 /// The other process that has, or gets, the same log; none of either by default.
 #[derive(Clone, Default)]
 pub struct Pairing {
-    /// How the log is shipped to a standby.
+    /// Shipping of the log to a standby.
     pub shipping: Option<ShippingOptions>,
     /// The primary that is followed before anything is given out.
     pub standby: Option<StandbyOptions>,

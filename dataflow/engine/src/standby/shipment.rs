@@ -9,14 +9,14 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Ticks with their changes, in order.
 pub(super) type ShippedTicks = Vec<(u64, Vec<u8>)>;
 
-/// What a standby has, durably: all of it counts as acknowledged.
+/// The durable progress of a standby: all of it counts as acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Held {
     /// The version of its program.
     pub version: String,
     /// The epoch of the primary whose log it has; none before the first shipment.
     pub epoch: Option<u64>,
-    /// Whether it has all of something that was; otherwise its progress says nothing.
+    /// True if it has all of something that was; otherwise its progress says nothing.
     pub is_whole: bool,
     /// It has the events below this.
     pub events: u64,
@@ -28,12 +28,12 @@ pub(super) struct Held {
     pub notes: Option<NotesMark>,
 }
 
-/// What comes after that.
+/// The next part of the log after that.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shipment {
     /// The epoch of the primary.
     pub epoch: u64,
-    /// Whether this is everything that there was. Otherwise more is to come before the standby can take over.
+    /// True if this is everything that there was. Otherwise more is to come before the standby can take over.
     pub is_whole: bool,
     /// Records after those that the standby has.
     #[serde(with = "serde_bytes")]
@@ -70,7 +70,7 @@ pub(super) struct ShippedCatalogue {
 /// The answer to a standby.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Shipped {
-    /// What comes next.
+    /// The next part.
     Log(Box<Shipment>),
     /// Why nothing ever will.
     Refused(String),

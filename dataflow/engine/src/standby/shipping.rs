@@ -34,16 +34,16 @@ const REMEMBERED: usize = 4096;
 /// A standby that lacks fewer events is near enough to be waited for.
 const NEAR: u64 = 1 << 16;
 
-/// How a primary ships its log.
+/// Settings of a primary that ships its log.
 #[derive(Clone)]
 pub struct ShippingOptions {
     /// The lease.
     pub fence: Arc<Fence>,
-    /// Whether answers to events wait until the standby has them.
+    /// True if answers to events wait until the standby has them.
     pub answers_wait: bool,
     /// How long a standby may be silent before the primary goes on alone.
     pub patience: Duration,
-    /// Whether the catalogue is in the data directory, and goes to the standby too.
+    /// True if the catalogue is in the data directory, and goes to the standby too.
     pub ships_catalogue: bool,
 }
 
@@ -72,7 +72,7 @@ struct ShippingState {
     paired: Option<(u64, u64)>,
     appended: VecDeque<Appended>,
     bytes: u64,
-    /// How often events were appended, in this run.
+    /// The number of appends of events in this run.
     appends: u64,
     /// Bytes of the records that the standby has, in this run.
     held_bytes: u64,
@@ -322,7 +322,7 @@ impl Shipping {
         Ok(shipped)
     }
 
-    /// How far the standby lags.
+    /// The lag of the standby.
     pub(crate) fn lag(&self) -> StandbyLag {
         let state = self.state.lock();
         let Some(seen) = state.last_seen else { return StandbyLag::default() };

@@ -81,9 +81,9 @@ pub struct TickOutput {
     pub events: u64,
     /// `identify` events that merged nobody, since whom their anonymous ids stand for is named. One worker counts them.
     pub refused_identifies: u64,
-    /// How many memberships changed.
+    /// The number of changed memberships.
     pub change_count: u64,
-    /// How many of them began.
+    /// The number of them that began.
     pub entered_count: u64,
     /// Users that the worker has a number for: also who was merged into another, was erased or only stands on a list.
     pub users: u64,
@@ -126,7 +126,7 @@ pub struct WorkerParts {
     pub mirror: Option<Arc<RwLock<Aliases>>>,
     /// Writes the changes down.
     pub encoder: ChangeEncoder,
-    /// How many users are looked at before events get their turn.
+    /// The number of users that are looked at before events get their turn.
     pub scan_slice_users: u32,
     /// True if memberships are given out as the silence of a start ends, since nobody outside can read them in place.
     pub gives_members: bool,

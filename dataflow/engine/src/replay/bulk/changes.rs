@@ -63,9 +63,9 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 
 /// The changes of one worker in one tick.
 pub struct WorkerChanges<'a> {
-    /// How many entered.
+    /// The number of users who entered.
     pub entered: u64,
-    /// How many left.
+    /// The number of users who left.
     pub left: u64,
     rest: &'a [u8],
     head: Option<ChangesHead<'a>>,

@@ -37,11 +37,11 @@ pub struct RefusedLine {
 pub struct Decoded {
     /// Records; their sequence numbers are those of their lines.
     pub records: Vec<u8>,
-    /// How many.
+    /// The number.
     pub count: u64,
     /// True if any of them is an alias.
     pub has_alias: bool,
-    /// How many lines were refused.
+    /// The number of refused lines.
     pub refused: u64,
     /// The first of them.
     pub refusals: Vec<RefusedLine>,
