@@ -188,6 +188,7 @@ test('words of the language', () => {
     describe({ event: 'purchase', operator: 'eq', value: 0, within: '30d' }),
     'did not do purchase in the last 30 days',
   );
+  assert.equal(describe({ event: 'purchase', within: { last: '1m' } }), 'did purchase in the last minute');
   assert.equal(
     describe({ event: 'purchase', operator: 'gt', value: 5, within: '30d' }),
     'did purchase more than 5 times in the last 30 days',

@@ -1,5 +1,12 @@
 // Rules in short lines.
-import { OPERATORS, durationText, measureName, operatorName, operatorText } from './grammar.js';
+import {
+  OPERATORS,
+  durationText,
+  measureName,
+  operatorName,
+  operatorText,
+  parseDuration,
+} from './grammar.js';
 import { isChoice } from './edits.js';
 import { unitsBack, windowKind } from './windows.js';
 import { segmentName } from '../lib/segment-names.js';
@@ -233,12 +240,19 @@ export function windowText(within) {
   return fixedWindowText(within) + zoneText(within?.zone);
 }
 
+/** `"30d"` → "in the last 30 days", `"1m"` → "in the last minute". */
+function lastText(duration) {
+  const parts = parseDuration(duration);
+  if (!parts) return t('describe.inTheLastLast', { last: String(duration) });
+  return many(`describe.inTheLast.${parts.unit}`, parts.amount);
+}
+
 function fixedWindowText(within) {
   switch (windowKind(within)) {
     case 'ever':
       return '';
     case 'last':
-      return ` ${t('describe.inTheLastLast', { last: durationText(within.last ?? within) })}`;
+      return ` ${lastText(within.last ?? within)}`;
     case 'ago': {
       const [from, to] = within.ago.map(durationText);
       return ` ${t('describe.betweenAgo', { from, to })}`;
