@@ -256,6 +256,7 @@ MARKETING = Dashboard(
             Panel("Mails by state", "short", [("max by (state) (audience_mail_sends)", "{{state}}")], text="Each mail has one state; all campaigns together."),
             Panel("Mails that wait", "short", [('sum(max by (state) (audience_mail_sends{state=~"planned|claimed|handing|deferred"}))', "waiting")]),
             Panel("Mails that providers took, an hour", "short", [('sum(clamp_min(max by (state) (delta(audience_mail_sends{state=~"accepted|delivered"}[1h])), 0))', "taken")]),
+            Panel("Campaigns that cannot go on", "short", [("max(audience_mail_campaigns_faulty)", "campaigns")], limits=(0.5, 1)),
             Panel("Hand-overs by outcome, a minute", "short", [("sum by (outcome) (rate(audience_mail_hand_overs_total[5m])) * 60", "{{outcome}}")], text="`not_handed` never reached the provider and is tried again; `unknown` is in doubt."),
             Panel("Share that came back or was reported", "percentunit", [('sum(max by (state) (audience_mail_sends{state=~"bounced|complained|rejected"})) / clamp_min(sum(max by (state) (audience_mail_sends{state=~"accepted|delivered|bounced|complained|rejected"})), 1)', "share")], limits=(0.02, 0.05)),
         ]),

@@ -271,6 +271,9 @@ pub struct CampaignView {
     /// RFC 3339: the instant of the next occurrence; absent where none comes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
+    /// The reason why it could not go on at the last try; absent while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// The verdicts over the members of a segment. Reachable, later and stopped together are its size.

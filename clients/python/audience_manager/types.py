@@ -131,6 +131,8 @@ class Campaign(_CampaignRequired, total=False):
     recursAfter: str
     # The next occurrence; absent where none comes by itself
     nextAt: str
+    # The reason why it could not go on at the last try; absent while it goes on
+    fault: str
     # True if every member has a send, in the newest occurrence if it recurs
     isPlanned: bool
 

@@ -94,6 +94,8 @@ export type Campaign = {
   recursAfter?: string;
   /** The next occurrence; absent where none comes by itself */
   nextAt?: string;
+  /** The reason why it could not go on at the last try; absent while it goes on */
+  fault?: string;
   /** True if every member has a send, in the newest occurrence if it recurs */
   isPlanned?: boolean;
   version: number;

@@ -171,6 +171,11 @@ impl CampaignResource for CampaignSender {
         for state in STATES {
             text.push_str(&format!("audience_mail_sends{{state=\"{}\"}} {}\n", state.name(), self.log().total(state)));
         }
+        text.push_str(&format!(
+            "# HELP audience_mail_campaigns_faulty Campaigns that cannot go on and are tried again.\n\
+             # TYPE audience_mail_campaigns_faulty gauge\naudience_mail_campaigns_faulty {}\n",
+            self.troubles().count()
+        ));
         text.push_str(&self.hand_overs().figures());
         text
     }
@@ -262,6 +267,7 @@ impl CampaignSender {
         let next = schedule.and_then(|schedule| schedule.next(recurs_after(&campaign)));
         CampaignView {
             next_at: next.map(format_time),
+            fault: self.troubles().fault(&campaign.id),
             campaign,
             stats: counts.states.iter().map(|(state, count)| (state.name().to_owned(), *count)).collect(),
             suppressed: counts.reasons.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),

@@ -15,6 +15,7 @@
 //! | `schedule` | The instants at which a campaign is planned. |
 //! | `deliver` | Claims, windows, hand-overs and results. |
 //! | `compose` | From a content and a person to a mail. |
+//! | `trouble` | Campaigns that cannot go on, each with its own wait. |
 //! | `token`, `suppress` | Links that unsubscribe; who is not written to. |
 //! | `sandbox` | A provider that keeps mails and sends none. |
 //! | `sender` | All of it as one part of the platform: a job, and the resources of the API. |
@@ -38,6 +39,7 @@ mod schedule;
 mod sender;
 mod suppress;
 mod token;
+mod trouble;
 
 pub use compose::SenderIdentity;
 

@@ -24,6 +24,7 @@ use crate::plan::Planner;
 use crate::schedule::Schedule;
 use crate::suppress::Suppressions;
 use crate::token::TokenKey;
+use crate::trouble::Troubles;
 
 /// Between looks for campaigns that are due.
 const LOOK: Duration = Duration::from_millis(500);
@@ -57,6 +58,7 @@ pub struct CampaignSender {
     suppressions: Suppressions,
     segments: Arc<dyn SegmentResource>,
     audit: Arc<dyn CatalogueResource>,
+    troubles: Troubles,
     /// One change of documents at a time.
     turn: Mutex<()>,
     job: Mutex<Option<JobHandle>>,
@@ -85,6 +87,7 @@ impl CampaignSender {
         let sender = CampaignSender {
             documents: CampaignDocuments::new(notes.clone()),
             suppressions: Suppressions::new(notes.clone()),
+            troubles: Troubles::default(),
             turn: Mutex::new(()),
             job: Mutex::new(None),
             notes,
@@ -111,26 +114,41 @@ impl CampaignSender {
         Ok(runner)
     }
 
-    /// Looks at every campaign once; returns whether there is more to do.
+    /// Looks at every campaign once; returns whether there is more to do. One that fails is tried again after a wait of its own,
+    /// and the others go on.
     fn pass(&self, stop: &Stop, now: Millis) -> Result<bool> {
         let mut is_busy = false;
         for campaign in self.documents.campaigns()? {
             if stop.is_requested() {
                 break;
             }
-            is_busy |= match campaign.status {
-                CampaignStatus::Scheduled => self.begin(&campaign, now)?,
-                CampaignStatus::Active if self.begin(&campaign, now)? => true,
-                CampaignStatus::Active => self.advance(&campaign, stop, now).or_else(|error| {
-                    // What was open when it failed is settled as after a crash.
-                    self.courier.recover(&campaign)?;
-                    Err(error)
-                })?,
-                CampaignStatus::Cancelled => self.call_off(&campaign)?,
-                _ => false,
-            };
+            if self.troubles.must_wait(&campaign.id, now) {
+                continue;
+            }
+            match self.go_on(&campaign, stop, now) {
+                Ok(has_more) => {
+                    self.troubles.ended(&campaign.id);
+                    is_busy |= has_more;
+                }
+                Err(error) => self.troubles.failed(&campaign.id, &error, now),
+            }
         }
         Ok(is_busy)
+    }
+
+    /// Does what is next of a campaign; returns whether there is more to do.
+    fn go_on(&self, campaign: &Campaign, stop: &Stop, now: Millis) -> Result<bool> {
+        if self.troubles.has(&campaign.id) {
+            // What was open when it failed is settled as after a crash.
+            self.courier.recover(campaign)?;
+        }
+        match campaign.status {
+            CampaignStatus::Scheduled => self.begin(campaign, now),
+            CampaignStatus::Active if self.begin(campaign, now)? => Ok(true),
+            CampaignStatus::Active => self.advance(campaign, stop, now),
+            CampaignStatus::Cancelled => self.call_off(campaign),
+            _ => Ok(false),
+        }
     }
 
     /// Begins what is due of a campaign: its start, or its newest occurrence once the one before is planned. That it began is
@@ -235,6 +253,10 @@ impl CampaignSender {
 
     pub(crate) fn planner(&self) -> &Planner {
         &self.planner
+    }
+
+    pub(crate) fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 
     pub(crate) fn tokens(&self) -> &TokenKey {

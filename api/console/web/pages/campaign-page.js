@@ -89,6 +89,10 @@ export function CampaignPage({ id }) {
         </div>
       </header>
       <${ProblemBanner} problem=${failed ?? problem} />
+      ${data?.fault &&
+      html`
+        <div class="banner bad" role="alert"><p>${t('campaigns.cannotGoOn', { fault: data.fault })}</p></div>
+      `}
       ${!data && !problem && html`<${Loading} />`}
       ${data?.status === 'draft' && html`<${Review} url=${url} />`}
       ${data && data.status !== 'draft' && html`<${Progress} campaign=${data} />`}

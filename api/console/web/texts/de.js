@@ -223,6 +223,8 @@ export const texts = {
     'Mails, die noch nicht gesendet sind, werden nicht mehr gesendet. Das lässt sich nicht rückgängig machen.',
   'campaigns.campaigns': 'Kampagnen',
   'campaigns.cancelled': 'Abgebrochen',
+  'campaigns.cannotGoOn':
+    'Diese Kampagne kommt nicht weiter und wird alle paar Sekunden neu versucht: {fault}',
   'campaigns.capped': 'Bekam so viele Mails wie erlaubt',
   'campaigns.chooseASegment': 'Segment wählen',
   'campaigns.completed': 'Abgeschlossen',

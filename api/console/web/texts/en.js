@@ -205,6 +205,7 @@ export const texts = {
   'campaigns.callOffEnds': 'Mails that are not sent yet are not sent any more. This cannot be undone.',
   'campaigns.campaigns': 'Campaigns',
   'campaigns.cancelled': 'Called off',
+  'campaigns.cannotGoOn': 'This campaign cannot go on and is tried again every few seconds: {fault}',
   'campaigns.capped': 'Got as many mails as they may',
   'campaigns.chooseASegment': 'Choose a segment',
   'campaigns.completed': 'Completed',

@@ -157,13 +157,14 @@ impl SmallWorld {
         let mut is_killed = false;
         loop {
             match sender.pass(&Stop::new(), now) {
-                Ok(true) => {}
-                Ok(false) => return is_killed,
-                Err(_) => {
+                Ok(_) if sender.troubles.count() > 0 => {
                     is_killed = true;
                     self.notes.live_for(usize::MAX);
                     *sender = self.open();
                 }
+                Ok(true) => {}
+                Ok(false) => return is_killed,
+                Err(error) => panic!("the campaigns are read: {error}"),
             }
         }
     }
@@ -232,4 +233,31 @@ fn a_paused_campaign_does_not_recur_and_one_past_its_end_is_completed() {
     // The machine's clock is years past the end by which mails had to be handed over.
     let view = sender.campaign("k").unwrap();
     assert_eq!((world.handed(), view.suppressed), (BTreeSet::new(), BTreeMap::from([("over".to_owned(), 2)])));
+}
+
+#[test]
+fn a_campaign_that_fails_holds_up_no_other_and_goes_on_once_it_can() {
+    let (world, sender) = SmallWorld::new();
+    // Earlier by its id, and without the content that it names.
+    let mut faulty = sender.documents.campaign("k").unwrap();
+    faulty.id = "a".to_owned();
+    faulty.input.content_id = "late".to_owned();
+    sender.documents.put_campaign(&faulty).unwrap();
+    let go_on = |now| (0..20).for_each(|_| drop(sender.pass(&Stop::new(), now).unwrap()));
+    let now = BEGIN + MINUTE;
+    go_on(now);
+    assert_eq!(world.handed(), ids(1, &["ann", "bob"]).into_iter().collect(), "the other has sent");
+    let fault = sender.campaign("a").unwrap().fault.unwrap();
+    assert!(fault.contains("late"), "{fault}");
+    assert_eq!(sender.campaign("k").unwrap().fault, None);
+    assert!(sender.figures().contains("\naudience_mail_campaigns_faulty 1\n"), "{}", sender.figures());
+    let content = json!({"id": "late", "name": "late", "purpose": "transactional", "subject": "s", "body": "b"});
+    sender.create_content(serde_json::from_value(content).unwrap(), "ann").unwrap();
+    sender.change_content("late", ContentStatus::Approved, None, "ann").unwrap();
+    go_on(now);
+    assert!(sender.campaign("a").unwrap().fault.is_some(), "it waits a little");
+    go_on(now + 10_000);
+    let view = sender.campaign("a").unwrap();
+    assert_eq!((view.fault, view.stats), (None, BTreeMap::from([("accepted".to_owned(), 2)])));
+    assert!(sender.figures().contains("\naudience_mail_campaigns_faulty 0\n"));
 }
