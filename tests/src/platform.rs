@@ -8,6 +8,7 @@ use std::{fs, io};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_protocol::SegmentInput;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};
@@ -44,8 +45,10 @@ pub fn start_over(stores: PlatformStores, workers: usize, cluster: Option<&Clust
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: None,
+        pairing: Pairing::default(),
     };
-    Service::start(stores, options).expect("the platform starts")
+    Service::start(stores, &options).expect("the platform starts")
 }
 
 /// Sends events.

@@ -9,6 +9,7 @@ use audience_contract::{CatalogueStore, Document, DocumentKind};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_protocol::{PageLimit, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::serve::{pause, wall_clock};
@@ -31,8 +32,10 @@ fn start(data: &Path) -> (Arc<Service>, Arc<dyn CatalogueStore>) {
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: None,
+        pairing: Pairing::default(),
     };
-    (Service::start(stores, options).unwrap(), catalogue)
+    (Service::start(stores, &options).unwrap(), catalogue)
 }
 
 /// Puts a segment as another process would: beside the service.

@@ -17,6 +17,7 @@ use audience_contract::{
 use audience_engine::durability::{LogLimits, Offsite};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_objects::Objects;
 use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, PageLimit, PlatformError};
 use audience_rules::record::records;
@@ -60,8 +61,10 @@ fn start_from(
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: Some(offsite),
+        pairing: Pairing::default(),
     };
-    Service::start_with(stores, Some(offsite), options).unwrap()
+    Service::start(stores, &options).unwrap()
 }
 
 fn segments(service: &Service) {

@@ -10,6 +10,7 @@ use audience_contract::{ChangeKind, MembershipChange, Progress, Reach, Sink, Sin
 use audience_engine::durability::{LogLimits, Offsite};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_objects::Objects;
 use audience_tests::given_out::folded;
 use audience_tests::ledger::Members;
@@ -108,8 +109,10 @@ fn start(directory: &Path, number: u64, topic: &LastingWriter) -> Arc<Service> {
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: Some(offsite),
+        pairing: Pairing::default(),
     };
-    let service = Service::start_with(stores, Some(offsite), options).unwrap();
+    let service = Service::start(stores, &options).unwrap();
     if number == 0 {
         create_rule(&service, "once", &json!({"event": "buy"}));
         create_rule(&service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use audience_engine::durability::{LogLimits, Offsite};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_objects::Objects;
 use audience_rules::record::records;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
@@ -33,8 +34,10 @@ fn start(data: &Path, objects: &Arc<Objects>, workers: usize) -> Arc<Service> {
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: Some(offsite),
+        pairing: Pairing::default(),
     };
-    Service::start_with(stores, Some(offsite), options).unwrap()
+    Service::start(stores, &options).unwrap()
 }
 
 /// Takes what is outside over.
@@ -179,7 +182,9 @@ fn a_start_without_the_history_is_refused_once_events_are_there_alone() {
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: None,
+        pairing: Pairing::default(),
     };
-    let refused = Service::start(stores(&data), options).err().unwrap().to_string();
+    let refused = Service::start(stores(&data), &options).err().unwrap().to_string();
     assert!(refused.contains("the URL of checkpoints"), "{refused}");
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_engine::standby::Pairing;
 use audience_postgres::{PostgresCatalogue, PostgresSettings};
 use audience_protocol::{PageLimit, PlatformError, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
@@ -33,8 +34,10 @@ fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: None,
+        pairing: Pairing::default(),
     };
-    Service::start(stores, options).expect("the platform starts")
+    Service::start(stores, &options).expect("the platform starts")
 }
 
 fn send(service: &Service, user: &str, event_type: &str) {

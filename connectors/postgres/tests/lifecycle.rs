@@ -10,6 +10,7 @@ use audience_contract::CatalogueStore;
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_engine::standby::Pairing;
 use audience_protocol::{
     AuditQuery, ConflictKind, MembersChange, MembersEffect, MembersMode, MembersOutcome, PageLimit, PlatformError,
     ResourceKind, SegmentInput, SegmentQuery, TraitInput, TraitView, Transition,
@@ -36,8 +37,10 @@ fn start(data: &Path, catalogue: Option<Arc<dyn CatalogueStore>>) -> Arc<Service
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
         placeholders: Arc::default(),
+        offsite: None,
+        pairing: Pairing::default(),
     };
-    Service::start(stores, options).expect("the platform starts")
+    Service::start(stores, &options).expect("the platform starts")
 }
 
 fn send(service: &Service, user: &str, amount: u32) {

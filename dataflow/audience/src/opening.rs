@@ -11,6 +11,7 @@ use audience_embedded::{Options, Stores};
 use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::standby::Pairing;
 use audience_engine::start::StartProgress;
 use audience_objects::Objects;
 
@@ -51,6 +52,8 @@ pub(crate) fn service_options(settings: &ServeSettings, start: Arc<StartProgress
         checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
         placeholders: settings.flags.http.placeholders(),
         start,
+        offsite: None,
+        pairing: Pairing::default(),
     }
 }
 

@@ -211,10 +211,10 @@ fn start_platform(
     });
     // It has begun already.
     let start = process_metrics::begin(Some(settings.data()), 0);
-    let options = ServiceOptions { cluster, ..service_options(settings, start) };
     let offsite = objects.map(|objects| offsite_of(settings, &objects, keeps_catalogue));
     let pairing = paired.as_ref().map(|paired| paired.pairing.clone()).unwrap_or_default();
-    let service = Service::start_paired(&stores, offsite, &options, &pairing)?;
+    let options = ServiceOptions { cluster, offsite, pairing, ..service_options(settings, start) };
+    let service = Service::start(stores.clone(), &options)?;
     let auth = early.map_or_else(open_auth, Ok)?;
     ensure!(
         paired.is_none() || auth.tenants().is_empty(),

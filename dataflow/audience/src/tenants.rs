@@ -19,7 +19,7 @@ use audience_api::Door;
 use audience_auth::Auth;
 use audience_catalogue::StoredVocabulary;
 use audience_embedded::Options;
-use audience_engine::service::Service;
+use audience_engine::service::{Service, ServiceOptions};
 use audience_objects::Objects;
 use audience_protocol::{Platform, Tenant};
 use parking_lot::Mutex;
@@ -142,7 +142,8 @@ impl Tenants {
         let (own, webhooks) = (stores.access(), stores.webhooks());
         let (stores, objects) = platform_stores(&settings, &stores, stores.catalogue(), is_new, &self.door)?;
         let offsite = objects.map(|objects| offsite_of(&settings, &objects, true));
-        let service = Service::start_with(stores, offsite, service_options(&settings, Arc::default()))?;
+        let options = ServiceOptions { offsite, ..service_options(&settings, Arc::default()) };
+        let service = Service::start(stores, &options)?;
         join_kafka(&service, &settings)?;
         outside.join(&service, webhooks)?;
         let known = service.platform();

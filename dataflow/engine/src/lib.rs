@@ -9,6 +9,7 @@
 //! | [`standby`] | Every commit to a second process, which takes over. |
 //! | [`durability`] | Checkpoints, recovery, history outside, erasures. |
 //! | `enforce`, [`edit`], [`preview`] | Catalogue versions into force. |
+//! | `resume` | A start, up to the live engine. |
 //! | `lookup` | Questions about single users and segments. |
 //! | `platform` | The resources of the APIs. |
 //! | [`replay`] | Files of events and timelines, without a platform. |
@@ -35,6 +36,7 @@ mod occurrence;
 mod platform;
 pub mod preview;
 pub mod replay;
+mod resume;
 pub mod rule_set;
 mod run;
 pub mod service;

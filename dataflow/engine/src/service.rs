@@ -6,48 +6,38 @@ use std::time::{Duration, Instant};
 
 pub use audience_background::clock;
 use audience_background::{Failure, Job, Outcome};
-use audience_catalogue::{Documents, Editor, SegmentUpdates, ship_traits};
-use audience_contract::{EventLog, ProfileStore, Progress, SharedSink, Sink, SizeStore, StoreError};
-use audience_emit::Emitted;
+use audience_catalogue::{Editor, SegmentUpdates, ship_traits};
+use audience_contract::{EventLog, ProfileStore, SharedSink, Sink, SizeStore, StoreError};
 pub use audience_emit::WebhookOptions;
 use audience_protocol::Platform;
 use audience_rules::placeholders::Placeholders;
 
-use crate::advance::advance;
-use crate::cluster::coordinator::{Coordinator, Peers};
-use crate::cluster::protocol::Origin;
-use crate::cluster::stores::AskedStores;
+use crate::cluster::coordinator::Coordinator;
 use crate::durability::archive::Archive;
 use crate::durability::backup::{self, BackupPlace, CopiedState};
 use crate::durability::checkpoints::{CheckpointContext, CheckpointTaker};
-use crate::durability::seed::{self, WholeCheckpoint};
 use crate::durability::tiers::TieredLog;
-use crate::durability::{Offsite, catalogue_in_force, finish_time_back, recovery, restore_patiently};
-use crate::emission::commit::TickSink;
-use crate::emission::encode;
-use crate::emission::followers::{FollowerContext, Followers, Resumed};
+use crate::durability::{Offsite, finish_time_back, restore_patiently};
+use crate::emission::followers::{FollowerContext, Followers};
 use crate::emission::past_sizes::put_past_sizes;
 use crate::enforce::{EnforceContext, Enforcer};
-use crate::engine::{Beginning, Engine, EngineError, EngineFailure, EngineOptions, Head, StartError, Time};
-use crate::fault::PartFault;
+use crate::engine::{Engine, EngineError, EngineFailure, EngineOptions, StartError};
 use crate::health::Reports;
 pub use crate::intake::ShareReader;
 use crate::intake::acceptance::Intake;
 use crate::intake::feed::FeedContext;
-use crate::intake::pump;
 use crate::intake::shapes::{self, EventShapes};
 use crate::intake::sources::Sources;
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::Phase;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::platform::Answering;
 use crate::platform::figures::{FigureContext, Figures};
 use crate::platform::operations::{Operations, ProcessClock};
+use crate::resume::{ResumeContext, ResumedEngine};
 use crate::rule_set::RuleSet;
 use crate::run::{Fail, Run};
 use crate::standby::Pairing;
-use crate::standby::apply::SilentEngine;
-use crate::standby::follow::Standby;
 use crate::standby::shipping::Shipping;
 use crate::start::{StartPhase, StartProgress};
 pub use crate::stores::PlatformStores;
@@ -68,6 +58,10 @@ pub struct ServiceOptions {
     pub start: Arc<StartProgress>,
     /// Words that are no ids in events of sources.
     pub placeholders: Arc<Placeholders>,
+    /// The history that is kept outside of the data directory.
+    pub offsite: Option<Offsite>,
+    /// The data directory that is paired with this one.
+    pub pairing: Pairing,
 }
 
 /// How long a stop waits for stores of sizes and profiles.
@@ -94,57 +88,39 @@ struct PlatformDoors {
     cluster: Option<Arc<Coordinator>>,
 }
 
-/// An engine that has processed everything that was accepted.
-struct Recovered {
-    engine: Arc<Engine>,
-    in_force: RuleSet,
-    catalogue_version: u64,
-    resumed: Resumed,
-    /// The fault of the change log.
-    fault: PartFault,
-    /// How the catalogue went back while nothing ran, if it did.
-    went_back: Option<String>,
-}
-
 impl Service {
-    /// Starts: recovers, and goes on from there. Returns once everything that was accepted is served.
-    pub fn start(stores: PlatformStores, options: ServiceOptions) -> Result<Arc<Service>, EngineError> {
-        Service::start_with(stores, None, options)
-    }
-
-    /// Starts, and keeps a history outside of the data directory. An empty directory is restored from what is there.
-    pub fn start_with(
-        stores: PlatformStores,
-        offsite: Option<Offsite>,
-        options: ServiceOptions,
-    ) -> Result<Arc<Service>, EngineError> {
-        Service::start_paired(&stores, offsite, &options, &Pairing::default())
-    }
-
-    /// Starts on the stores of a data directory that is paired with another. As a standby it returns once it has taken over.
-    pub fn start_paired(
-        stores: &PlatformStores,
-        offsite: Option<Offsite>,
-        options: &ServiceOptions,
-        pairing: &Pairing,
-    ) -> Result<Arc<Service>, EngineError> {
+    /// Starts: recovers, and goes on from there. Returns once everything that was accepted is served. An empty directory is
+    /// restored from the history outside of it. A standby's start returns once it has taken over.
+    pub fn start(stores: PlatformStores, options: &ServiceOptions) -> Result<Arc<Service>, EngineError> {
+        let offsite = options.offsite.clone();
         if let Some(offsite) = &offsite {
             options.start.enter(StartPhase::Restore);
-            restore_patiently(stores, offsite, &options.start)?;
+            restore_patiently(&stores, offsite, &options.start)?;
         }
-        let stores = &with_old_events(stores.clone(), offsite.as_ref())?;
+        let stores = &with_old_events(stores, offsite.as_ref())?;
         finish_time_back(stores)?;
+        let Pairing { shipping, standby } = &options.pairing;
         // A standby has what its primary has, and nothing else.
-        if pairing.standby.is_none() {
+        if standby.is_none() {
             ship_traits(&*stores.catalogue)?;
         }
         let begun = Instant::now();
         let archive = offsite.map(|offsite| Arc::new(Archive::new(offsite, stores.events.clone())));
         let (run, metrics) = (Arc::new(Run::new()), Arc::new(Metrics::default()));
-        let recovered = recover(stores, options, &run, &metrics, pairing)?;
-        let shipping = pairing.shipping.clone();
-        let shipping = shipping.map(|options| Arc::new(Shipping::new(options, stores, recovered.resumed.emitted())));
-        let service = Service::wire(stores, (archive, shipping), options, run, (recovered, metrics))?;
+        let context = ResumeContext {
+            stores,
+            engine: options.engine,
+            cluster: options.cluster.as_deref(),
+            standby: standby.as_ref(),
+            checkpoint_interval: options.checkpoint_interval,
+            start: &options.start,
+            run: &run,
+            metrics: &metrics,
+        };
+        let resumed = context.resume()?;
+        let shipping = shipping.clone();
+        let shipping = shipping.map(|options| Arc::new(Shipping::new(options, stores, resumed.emission.emitted())));
+        let service = Service::wire(stores, (archive, shipping), options, run, (resumed, metrics))?;
         options.start.enter(StartPhase::Edit);
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
         options.start.enter(StartPhase::Ready);
@@ -158,14 +134,14 @@ impl Service {
         (archive, shipping): (Option<Arc<Archive>>, Option<Arc<Shipping>>),
         options: &ServiceOptions,
         run: Arc<Run>,
-        (recovered, metrics): (Recovered, Arc<Metrics>),
+        (resumed, metrics): (ResumedEngine, Arc<Metrics>),
     ) -> Result<Arc<Service>, EngineError> {
-        let Recovered { engine, in_force, catalogue_version, resumed, fault, went_back } = recovered;
+        let ResumedEngine { engine, in_force, catalogue_version, emission, fault, went_back } = resumed;
         let events = || stores.events.clone();
         let editor = Arc::new(Editor::open(stores.catalogue.clone(), catalogue_version)?);
         went_back.into_iter().for_each(|how| editor.note_went_back(how));
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
-        let followers = Arc::new(Followers::new(resumed, context, &run));
+        let followers = Arc::new(Followers::new(emission, context, &run));
         let traces = followers.traces().clone();
         let intake = Arc::new(Intake::new(engine.clone(), events(), traces, shipping.clone()));
         let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor, &stores.notes));
@@ -414,93 +390,4 @@ fn with_old_events(stores: PlatformStores, offsite: Option<&Offsite>) -> Result<
         ))
         .into()),
     }
-}
-
-/// Tells how far a start is.
-fn tell(begun: Instant, stage: &'static str) {
-    tracing::info!(took = ?begun.elapsed(), "starting: {stage}");
-}
-
-/// Starts an engine, and brings it to where everything that was accepted is processed.
-fn recover(
-    stores: &PlatformStores,
-    options: &ServiceOptions,
-    run: &Run,
-    metrics: &Arc<Metrics>,
-    pairing: &Pairing,
-) -> Result<Recovered, EngineError> {
-    let (begun, start) = (Instant::now(), &*options.start);
-    let standby = pairing.standby.as_ref().map(|options| Standby::fill(options, stores, start)).transpose()?;
-    start.enter(StartPhase::Load);
-    let progress = stores.changes.progress()?;
-    let (catalogue, notes) = (&*stores.catalogue, &*stores.notes);
-    let mut given = progress.unwrap_or_default();
-    let taken_as_new = catalogue_in_force::check(catalogue, notes, &*stores.changes, given)?;
-    given.catalogue_version = taken_as_new.as_ref().map_or(given.catalogue_version, |taken| taken.version);
-    let found = recovery::newest_good(&*stores.checkpoints, progress, metrics);
-    let (emitted, fault) = (Arc::new(Emitted::new(stores.changes.clone(), given)), PartFault::default());
-    let lifecycle = run.lifecycle();
-    let sink = TickSink::new(emitted.clone(), metrics.clone(), lifecycle.clone(), fault.clone());
-    // More than the pump has under way: a sink that is slow for a while stops no worker.
-    let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
-    let peers = gather(options.cluster.as_deref(), engine_options, stores, given, found.as_ref())?;
-    let seed = seed::seed(stores, found.clone(), given);
-    let beginning = beginning(given, found.as_ref(), lifecycle);
-    let engine = Arc::new(Engine::start(engine_options, peers, seed, encode, sink.into_sink(), beginning)?);
-    tell(begun, "the state is loaded");
-    start.enter(StartPhase::Replay);
-    let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
-    catalogue_in_force::note(&*stores.notes, &then)?;
-    let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue, start)?;
-    tell(begun, "the state is that which was given out");
-    let silent = SilentEngine { engine: &engine, stores, at: given, metrics, interval: options.checkpoint_interval };
-    let (given, in_force) = silent.take_over(standby, in_force, &emitted, start)?;
-    let resumed = Resumed::at(emitted, &engine, stores)?;
-    run.enter(Phase::CatchingUp);
-    start.enter(StartPhase::CatchUp);
-    go_on(&engine, stores, given, start)?;
-    run.enter(Phase::Live);
-    let went_back = taken_as_new.map(|taken| taken.how);
-    Ok(Recovered { engine, in_force, catalogue_version: given.catalogue_version, resumed, fault, went_back })
-}
-
-/// Waits for the other processes, if there are any; their workers begin with the same state.
-fn gather(
-    cluster: Option<&Coordinator>,
-    engine: EngineOptions,
-    stores: &PlatformStores,
-    progress: Progress,
-    found: Option<&WholeCheckpoint>,
-) -> Result<Option<Peers>, EngineError> {
-    let Some(cluster) = cluster else { return Ok(None) };
-    let checkpoint = found.map(|found| (found.number, found.manifest.clone()));
-    let asked = AskedStores {
-        events: stores.events.clone(),
-        messages: stores.messages.clone(),
-        checkpoints: Some(stores.checkpoints.clone()),
-    };
-    cluster.gather(engine, Origin { progress: Some(progress), checkpoint }, asked).map(Some)
-}
-
-/// The beginning of the engine: after the last progress, with the events since the checkpoint still to be replayed.
-fn beginning(progress: Progress, found: Option<&WholeCheckpoint>, lifecycle: &Arc<Lifecycle>) -> Beginning {
-    let sequence = found.map_or(0, |found| found.manifest.least.sequence);
-    let of_run = lifecycle.clone();
-    let time: Time = Box::new(move |clock| if of_run.is_clock_running() { clock.max(clock::now()) } else { clock });
-    let failed = lifecycle.failed().clone();
-    Beginning { head: Head::after(progress, sequence), first_number: progress.tick + 1, time, failed }
-}
-
-/// Processes what was accepted after the last progress, and moves the clock to now.
-fn go_on(
-    engine: &Arc<Engine>,
-    stores: &PlatformStores,
-    given: Progress,
-    start: &StartProgress,
-) -> Result<(), EngineError> {
-    let end = stores.events.end();
-    // What is accepted from now on comes behind all that was, in time as well.
-    clock::go_on_from(recovery::newest_acceptance(&*stores.events, end)?.unwrap_or(given.clock).max(given.clock));
-    recovery::replay(engine, &*stores.events, given.sequence..end, start)?;
-    advance(engine, clock::now())
 }
