@@ -15,10 +15,21 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// The longest wait for work. Every edit ends the wait; the bound makes a lost wake-up harmless.
 const WORK_PATIENCE: Duration = Duration::from_millis(100);
 
+/// Closes an editor by its end: nothing comes into force any more, and whoever waits for that must not wait on. A start would
+/// wait for ten minutes where the engine has failed.
+struct ClosesEditor<'a>(&'a Editor);
+
+impl Drop for ClosesEditor<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Editor {
     /// Brings the newest version into force whenever it is not, and counts the previews that wait in between. Returns
-    /// once the editor is [`close`](Self::close)d and no edit waits, or with the engine's failure.
+    /// once the editor is [`close`](Self::close)d and no edit waits, or with the engine's failure, which closes it, too.
     pub fn reconcile<E: Enforcement>(&self, enforcement: &mut E) -> Result<(), E::Error> {
+        let _closes = ClosesEditor(self);
         loop {
             if self.has_waiting() {
                 let documents = self.documents();

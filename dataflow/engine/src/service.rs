@@ -123,8 +123,11 @@ impl Service {
         let service = Service::wire(stores, (archive, shipping), options, run, (resumed, metrics))?;
         options.start.enter(StartPhase::Edit);
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
-        options.start.enter(StartPhase::Ready);
-        tracing::info!(events = stores.events.end(), took = ?begun.elapsed(), "ready");
+        // Whoever runs the service learns of a failure from the engine, and stops in order.
+        if service.engine.failure().is_none() {
+            options.start.enter(StartPhase::Ready);
+            tracing::info!(events = stores.events.end(), took = ?begun.elapsed(), "ready");
+        }
         Ok(service)
     }
 

@@ -94,6 +94,23 @@ fn an_edit_that_waits_at_the_close_still_comes_into_force() {
 }
 
 #[test]
+fn nobody_waits_for_an_edit_once_the_engine_has_failed() {
+    let editor = editor();
+    let (mut engine, _seen) = FakeEngine::new();
+    engine.fails_from = 1;
+    std::thread::scope(|scope| {
+        // As a start waits for edits that another process made while nothing ran.
+        let waiting = scope.spawn(|| editor.wait_until_in_force(1, Duration::from_secs(600)));
+        let running = scope.spawn(|| editor.reconcile(&mut engine));
+        // Its own wait ends as well, and the edit stands, without effect.
+        editor.create_segment(segment("a", &rule("buy")), "ann").unwrap();
+        running.join().unwrap().unwrap_err();
+        waiting.join().unwrap();
+    });
+    assert_eq!(editor.in_force(), 0);
+}
+
+#[test]
 fn a_preview_is_counted_and_its_sample_is_in_order() {
     let editor = editor();
     let (mut engine, _seen) = FakeEngine::new();
