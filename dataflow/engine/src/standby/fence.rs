@@ -192,6 +192,11 @@ impl Fence {
         }
     }
 
+    /// Returns whether the stored lease is known to say that its holder is followed, so that a standby may take over.
+    pub(crate) fn says_followed(&self) -> bool {
+        self.state.lock().lease.as_ref().is_some_and(|lease| lease.is_followed)
+    }
+
     /// Returns whether the lease says, or may say, that its holder is followed.
     pub(crate) fn may_say_followed(&self) -> bool {
         self.state.lock().may_say
@@ -242,7 +247,7 @@ pub(crate) mod tests {
         one.renew().unwrap();
         assert!(fence(&store, "one", 1).acquire().is_ok(), "a restart of the holder");
         let lease = store.read().unwrap().unwrap();
-        assert!(lease.is_followed, "a restart leaves it followed");
+        assert!(lease.is_followed && one.says_followed(), "a restart leaves it followed");
         assert!(other.take(&lease).unwrap() && other.is_held() && other.epoch() == 2);
         assert!(!fence(&store, "third", 1).take(&lease).unwrap(), "somebody was before it");
         assert!(matches!(one.renew(), Err(FenceError::Lost { epoch: 2, .. })));

@@ -330,7 +330,7 @@ impl Shipping {
         let oldest = state.appended.front().filter(|_| events > 0).map(|appended| appended.at.elapsed());
         StandbyLag {
             is_connected: seen.elapsed() <= self.options.patience,
-            is_followed: state.paired.is_some() && self.options.fence.may_say_followed(),
+            is_followed: state.paired.is_some() && self.options.fence.says_followed(),
             events,
             bytes: if events > 0 { state.bytes - state.held_bytes } else { 0 },
             seconds: oldest.unwrap_or_default().as_secs_f64(),
