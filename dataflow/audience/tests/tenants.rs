@@ -269,7 +269,13 @@ fn an_id_of_another_tenant_is_answered_as_one_that_never_was() {
     let things = things(client, &ann);
     let shown = || {
         let documents = ["segments/only-here", "traits/onlyHere", "users/only-here", "webhooks", "keys", "members"];
-        documents.map(|path| with(client, &ann, &format!("GET /api/{path}"), &Value::Null).text())
+        documents.map(|path| {
+            let mut shown = with(client, &ann, &format!("GET /api/{path}"), &Value::Null).json();
+            // The target of the webhook is nowhere, and is tried again meanwhile.
+            let items = shown["items"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+            items.for_each(|item| drop(item.remove("deliveries")));
+            shown
+        })
     };
     let begun = Instant::now();
     while with(client, &ann, "GET /api/users/only-here", &Value::Null).status != 200 {
