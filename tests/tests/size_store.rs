@@ -107,7 +107,7 @@ fn stored(medium: &SizeMedium, id: &str, at: i64) -> Option<u64> {
     Some(*size)
 }
 
-/// That the store says of every day, and of every hour of the last two, what the platform says.
+/// Checks that the store says of every day, and of every hour of the last two, what the platform says.
 fn check(service: &Service, medium: &SizeMedium, now: i64) {
     let to = medium.reached.unwrap();
     for id in ["buyers", "lately"] {

@@ -709,7 +709,7 @@ class MembersResult(_MembersResultRequired, total=False):
 
 class Note(TypedDict, total=False):
     """`Note` of the API."""
-    # What the author says to this version.
+    # The author's note to this version.
     note: Union[str, None]
 
 

@@ -552,7 +552,7 @@ export type MembersResult = {
 };
 
 export type Note = {
-  /** What the author says to this version. */
+  /** The author's note to this version. */
   note?: string | null;
 };
 

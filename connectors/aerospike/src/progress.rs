@@ -210,7 +210,7 @@ impl Marks<'_> {
     }
 }
 
-/// That it is a record of this very opening.
+/// Tells that it is a record of this very opening.
 fn is_of(epoch: i64) -> Expression {
     expressions::eq(expressions::int_bin(layout::EPOCH), expressions::int_val(epoch))
 }

@@ -1,4 +1,4 @@
-//! What was kept goes into the standby's engine, in silence: the state of each progress, as a start would make it.
+//! The standby's engine takes what was kept, in silence: the state of each progress, as a start would make it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What a standby has, and what it gets, as bytes.
+//! The progress of a standby, and the shipments to it, as bytes.
 
 use audience_contract::{AuditRecord, ChangedNotes, Document, NotesMark, Progress, SourcePosition};
 use serde::{Deserialize, Serialize};

@@ -68,7 +68,7 @@ struct ShippingState {
     /// The last shipment that was asked for.
     last_seen: Option<Instant>,
     held_events: u64,
-    /// Where a standby was found to be near, the events and the tick from which on it is waited for.
+    /// The events and the tick from which on a standby is waited for; none while it is not near.
     paired: Option<(u64, u64)>,
     appended: VecDeque<Appended>,
     bytes: u64,
