@@ -104,12 +104,12 @@ pub fn event(bytes: &[u8]) {
 const NOW: i64 = 1_767_225_600_000;
 
 /// A door, with a credential of each kind by the name that stands for it in an input.
-struct Door {
+struct FuzzedDoor {
     auth: Auth,
     credentials: [(&'static str, String); 5],
 }
 
-static DOOR: LazyLock<Door> = LazyLock::new(|| {
+static DOOR: LazyLock<FuzzedDoor> = LazyLock::new(|| {
     let options = AuthOptions { mode: Mode::Required, ..AuthOptions::default() };
     let auth = Auth::open(Arc::new(MemoryAccessStore::default()), options).expect("an empty store");
     let (email, password) = ("ann@example.org", "four plain words here");
@@ -135,7 +135,7 @@ static DOOR: LazyLock<Door> = LazyLock::new(|| {
         ("{token}", tokens.access),
         ("{refresh}", refresh),
     ];
-    Door { auth, credentials }
+    FuzzedDoor { auth, credentials }
 });
 
 /// Bytes as a header `Authorization`, a cookie, a key in a body, and a refresh token, with `{cookie}`, `{write}`, `{server}`,
@@ -146,7 +146,7 @@ static DOOR: LazyLock<Door> = LazyLock::new(|| {
 ///
 /// If that is not so.
 pub fn credentials(bytes: &[u8]) {
-    let Door { auth, credentials } = &*DOOR;
+    let FuzzedDoor { auth, credentials } = &*DOOR;
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     for (name, credential) in credentials {
         text = text.replace(name, credential);
