@@ -20,7 +20,7 @@ use audience_tests::serve::{Served, pause, wall_clock};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use agreement::{expected, put_surely, wait_until_ready};
+use agreement::{PATIENCE_MILLISECONDS, expected, put_surely, wait_until_ready};
 use between::{PARTITIONS, folded, in_redis, served, settle, setup};
 use database::TestDatabase;
 use servers::{Paused, StopSending, send, services};
