@@ -243,7 +243,11 @@ fn a_campaign_that_fails_holds_up_no_other_and_goes_on_once_it_can() {
     faulty.id = "a".to_owned();
     faulty.input.content_id = "late".to_owned();
     sender.documents.put_campaign(&faulty).unwrap();
-    let go_on = |now| (0..20).for_each(|_| drop(sender.pass(&Stop::new(), now).unwrap()));
+    let go_on = |now| {
+        for _ in 0..20 {
+            sender.pass(&Stop::new(), now).unwrap();
+        }
+    };
     let now = BEGIN + MINUTE;
     go_on(now);
     assert_eq!(world.handed(), ids(1, &["ann", "bob"]).into_iter().collect(), "the other has sent");
