@@ -129,7 +129,7 @@ ENGINE = Dashboard(
             Panel("Events brought back by the last start", "short", [(gauge("audience_start_events_done", "instance"), "done on {{instance}}"), (gauge("audience_start_events", "instance"), "to do on {{instance}}")]),
         ]),
         ("Standby", [
-            Panel("Followed by a standby", "short", [(gauge("audience_standby_followed", "instance"), "{{instance}}")], text="1 while everything that is given out waits for a standby."),
+            Panel("Followed by a standby", "short", [(gauge("audience_standby_followed", "instance"), "{{instance}}")], text="1 while everything that is given out waits for a standby, and the lease says so."),
             Panel("Age of what the standby lacks", "s", [(gauge("audience_standby_lag_seconds", "instance"), "{{instance}}")], limits=(5, 30)),
             Panel("Events that the standby lacks", "short", [(gauge("audience_standby_lag_events", "instance"), "{{instance}}")]),
         ]),

@@ -62,7 +62,7 @@ pub(crate) struct ResumedEngine {
     pub emission: Resumed,
     /// The fault of the change log.
     pub fault: PartFault,
-    /// How the catalogue went back while nothing ran, if it did.
+    /// The way in which the catalogue went back while nothing ran, if it did.
     pub went_back: Option<String>,
 }
 

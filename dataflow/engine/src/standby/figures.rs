@@ -10,7 +10,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub(crate) struct StandbyLag {
     /// True if it asks.
     pub is_connected: bool,
-    /// True if everything that is given out waits for it.
+    /// True if everything that is given out waits for it, and the lease is known to say so: it may take over.
     pub is_followed: bool,
     /// Accepted events that it does not have.
     pub events: u64,
@@ -43,7 +43,7 @@ impl StandbyMetrics {
             epoch: Gauge::default(),
         };
         registry.register("standby_connected", "Whether a standby follows, 1 or 0", metrics.connected.clone());
-        let followed = "Whether all that is given out waits for the standby, 1 or 0";
+        let followed = "Whether all that is given out waits for the standby, and the lease is known to say so, 1 or 0";
         registry.register("standby_followed", followed, metrics.followed.clone());
         registry.register("standby_lag_events", "Accepted events that the standby lacks", metrics.events.clone());
         let bytes = "Bytes of the events of this run that the standby lacks";
