@@ -260,10 +260,11 @@ test('every kind of condition is put together by hand, with its faults beside it
     'Group of conditions',
   ];
   for (const [index, kind] of kinds.entries()) {
+    // As long as a person presses: the faults of the condition that is left must not move the button meanwhile.
     await page
       .getByRole('button', { name: index === 0 ? 'Add the first condition' : 'Add condition' })
       .last()
-      .click();
+      .click({ delay: 200 });
     await page.getByRole('menuitem', { name: kind, exact: true }).click();
   }
   await page.getByText('Not complete yet: 7 faults.').waitFor();

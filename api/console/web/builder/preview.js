@@ -1,6 +1,7 @@
 // The exact effect of rules before they are saved: asked for while typing, broken off when typing goes on.
 import { useEffect, useState } from '../lib/html.js';
 import { Problem, author, headerText, reach } from '../lib/api.js';
+import { pressEnded } from '../lib/press.js';
 import { parseJson } from '../rules/exact.js';
 import { rulesFaults } from '../rules/pointers.js';
 import { t } from '../texts/texts.js';
@@ -91,10 +92,12 @@ export function usePreview(rules, id) {
           controller.signal,
           onProgress,
         );
+        await pressEnded();
         if (controller.signal.aborted) return;
         setView({ state: 'done', result, faults: [], isOld: false });
         timer = setTimeout(run, Math.max(REFRESH, 20 * (result.tookMilliseconds ?? 0)));
       } catch (problem) {
+        await pressEnded();
         if (controller.signal.aborted || problem.name === 'AbortError') return;
         if (problem.isMissingPath) return setView({ state: 'absent', faults: [], isOld: false });
         setView((before) => ({

@@ -1,5 +1,6 @@
 // A group of conditions: how they combine, the conditions, and what can be added.
 import { html, useContext, useState } from '../lib/html.js';
+import { pressEnded } from '../lib/press.js';
 import { logicOf, fromNode } from '../rules/form.js';
 import { childPointer, faultsAt, filterPointers } from '../rules/pointers.js';
 import { Menu } from '../parts/menu.js';
@@ -151,7 +152,9 @@ function Row({ node, group, index, joint, pointer, depth }) {
   const onFocusOut = (event) => {
     const row = event.currentTarget;
     // The focus has its next place only after this; that of another window is no leaving.
-    setTimeout(() => {
+    setTimeout(async () => {
+      // Faults that show now would push a button that is pressed away from under the pointer.
+      await pressEnded();
       if (row.contains(document.activeElement)) return;
       edit.settle(node.key);
       setFresh(false);
