@@ -52,6 +52,9 @@ pub struct TenantRecord {
     /// Requests a minute of all its callers together, where it is not the default of the platform; 0 for no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
+    /// Events a minute that it sends by HTTP, in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_per_minute: Option<u32>,
     /// True once it was ended, until its data are gone.
     #[serde(default)]
     pub ending: bool,

@@ -1,4 +1,4 @@
-//! Quotas of requests: of an address, of a key and of a tenant, a minute each.
+//! Quotas a minute: requests of an address, of a key and of a tenant, and events of a tenant.
 //!
 //! Law: of each, never more than the quota passes in any minute. An address counts in this process; keys and tenants count in
 //! the store that processes share. While that is away each process counts for itself, and nobody is refused for it.
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use audience_contract::{QuotaAnswer, QuotaCounter, QuotaPolicy, QuotaStore, Result};
+use audience_protocol::Tenant;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::document::DEFAULT_TENANT;
 use crate::door::{Identity, Principal};
 
 /// Requests a minute where nothing else is set and callers must sign in.
@@ -28,7 +30,7 @@ const OTHERS: &str = "(others)";
 /// The time for which a store that failed is not asked, in milliseconds.
 const AWAY_MS: i64 = 1_000;
 
-/// Requests a minute: `None` for the default where callers must sign in and no bound at an open door; 0 for no bound.
+/// Numbers a minute: `None` for the default where callers must sign in and no bound at an open door; 0 for no bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QuotaOptions {
     /// All callers of a tenant together.
@@ -37,9 +39,11 @@ pub struct QuotaOptions {
     pub key: Option<u32>,
     /// One address, before anybody is known; for IPv6 its network of 64 bits.
     pub address: Option<u32>,
+    /// The events of a tenant, by HTTP; no bound by default.
+    pub events: Option<u32>,
 }
 
-/// The measure that a request is counted by.
+/// The measure that a request or its events are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QuotaKind {
     /// The address from which it comes.
@@ -48,6 +52,8 @@ pub enum QuotaKind {
     Key,
     /// The tenant of its caller.
     Tenant,
+    /// The events in it, of the tenant of its caller.
+    Events,
 }
 
 impl QuotaKind {
@@ -57,6 +63,15 @@ impl QuotaKind {
             QuotaKind::Address => "address",
             QuotaKind::Key => "key",
             QuotaKind::Tenant => "tenant",
+            QuotaKind::Events => "events",
+        }
+    }
+
+    /// The things that are counted.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            QuotaKind::Events => "events",
+            _ => "requests",
         }
     }
 }
@@ -154,7 +169,7 @@ impl Quotas {
         registry.register("refused", "Requests beyond a quota, by quota", refused.clone());
         let help = "Questions to the shared store of quotas that failed; this process counted for itself";
         registry.register("store_errors", help, errors.clone());
-        for kind in [QuotaKind::Address, QuotaKind::Key, QuotaKind::Tenant] {
+        for kind in [QuotaKind::Address, QuotaKind::Key, QuotaKind::Tenant, QuotaKind::Events] {
             drop(refused.get_or_create(&QuotaLabel { quota: kind.name() }));
         }
         let (local, away_until) = (MemoryQuota::new(clock), AtomicI64::new(0));
@@ -184,7 +199,7 @@ impl Quotas {
         let mut counted = Vec::new();
         for (kind, most, name) in key.into_iter().chain([tenant]) {
             let Some(policy) = policy(most, is_open) else { continue };
-            let one = self.counted(kind, policy, self.take(&name, policy));
+            let one = self.counted(kind, policy, self.take(&name, 1, policy));
             let is_over = one.is_some_and(|one| !one.answer.is_granted);
             counted.extend(one);
             if is_over {
@@ -194,10 +209,18 @@ impl Quotas {
         counted
     }
 
-    fn take(&self, name: &str, policy: QuotaPolicy) -> Result<QuotaAnswer> {
+    /// Counts events of a tenant (`default` where none is named), all or none; `None` where nothing bounds them. May wait for a
+    /// server.
+    pub fn count_events(&self, tenant: Option<&Tenant>, own: Option<u32>, count: u32) -> Option<Counted> {
+        let policy = policy(own.or(self.options.events).or(Some(0)), false)?;
+        let name = format!("events:{}", tenant.map_or(DEFAULT_TENANT, Tenant::id));
+        self.counted(QuotaKind::Events, policy, self.take(&name, count, policy))
+    }
+
+    fn take(&self, name: &str, count: u32, policy: QuotaPolicy) -> Result<QuotaAnswer> {
         let now = (self.clock)();
         if let Some(shared) = self.shared.as_ref().filter(|_| now >= self.away_until.load(Ordering::Relaxed)) {
-            match shared.take(name, 1, policy) {
+            match shared.take(name, count, policy) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     let was_away = self.away_until.swap(now + AWAY_MS, Ordering::Relaxed);
@@ -208,7 +231,7 @@ impl Quotas {
                 }
             }
         }
-        self.local.take(name, 1, policy)
+        self.local.take(name, count, policy)
     }
 
     fn counted(&self, kind: QuotaKind, policy: QuotaPolicy, answer: Result<QuotaAnswer>) -> Option<Counted> {
@@ -246,6 +269,7 @@ mod tests {
     use audience_contract::StoreError;
 
     use super::*;
+    use crate::door;
 
     /// A store that is away.
     struct Away;
@@ -295,6 +319,19 @@ mod tests {
             (0..COUNTERS + 500).filter(|key| memory.take(&key.to_string(), 1, policy).unwrap().is_granted).count();
         assert_eq!(granted, COUNTERS + 1, "those beyond share one counter");
         assert!(memory.counters.lock().by_key.len() <= COUNTERS + 1);
+    }
+
+    #[test]
+    fn events_have_a_quota_where_one_is_set() {
+        let unbound = quotas(QuotaOptions::default(), None);
+        assert!(unbound.count_events(None, None, 1_000_000).is_none());
+        let set = quotas(QuotaOptions { events: Some(10), ..QuotaOptions::default() }, None);
+        let of = |id: &str| door::tenant(id);
+        let granted = |id, own, count| set.count_events(Some(&of(id)), own, count).is_none_or(|one| one.answer.is_granted);
+        assert!(granted("acme", None, 8) && !granted("acme", None, 3) && granted("acme", None, 2), "all or none");
+        assert!(granted("blue", None, 10), "each tenant has its own");
+        assert!(granted("vast", Some(0), 100) && !granted("tiny", Some(1), 2), "a number of its own goes first");
+        assert!(set.figures().contains("audience_quota_refused_total{quota=\"events\"} 2"), "{}", set.figures());
     }
 
     #[test]

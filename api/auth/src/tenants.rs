@@ -19,8 +19,8 @@ use crate::state::State;
 const TENANTS: usize = 32;
 const NAME_CHARACTERS: usize = 100;
 const ID_BYTES: usize = 24;
-/// Requests a minute at most: more are no bound.
-const MOST_REQUESTS: u32 = 10_000_000;
+/// A quota a minute at most: more is no bound.
+const MOST_A_MINUTE: u32 = 10_000_000;
 /// The author of what the program does by itself.
 const PLATFORM: &str = "platform";
 
@@ -35,6 +35,8 @@ pub struct TenantInput {
     pub admin: String,
     /// Requests a minute; `None` for the default of the platform.
     pub requests_per_minute: Option<u32>,
+    /// Events a minute; `None` for the default of the platform.
+    pub events_per_minute: Option<u32>,
 }
 
 /// A change of a tenant.
@@ -44,6 +46,8 @@ pub struct TenantChange {
     pub name: Option<String>,
     /// Requests a minute; `Some(None)` for the default of the platform.
     pub requests_per_minute: Option<Option<u32>>,
+    /// Events a minute, in the same way.
+    pub events_per_minute: Option<Option<u32>>,
 }
 
 fn invalid<T>(pointer: &'static str, message: &str) -> Result<T> {
@@ -67,11 +71,13 @@ fn checked_name(name: &str) -> Result<String> {
     }
 }
 
-fn check_requests(most: Option<u32>) -> Result<()> {
-    match most.is_none_or(|most| most <= MOST_REQUESTS) {
-        true => Ok(()),
-        false => invalid("/requestsPerMinute", "write a number of at most 10000000; 0 sets no bound"),
+fn check_quotas(requests: Option<u32>, events: Option<u32>) -> Result<()> {
+    for (pointer, most) in [("/requestsPerMinute", requests), ("/eventsPerMinute", events)] {
+        if most.is_some_and(|most| most > MOST_A_MINUTE) {
+            return invalid(pointer, "write a number of at most 10000000; 0 sets no bound");
+        }
     }
+    Ok(())
 }
 
 fn record_of<'s>(state: &'s State, id: &str) -> Result<&'s Arc<TenantRecord>> {
@@ -114,6 +120,11 @@ impl Auth {
         self.state()?.tenants.get(tenant.id())?.requests_per_minute
     }
 
+    /// The quota of events that a tenant has of its own.
+    pub fn own_events_quota(&self, tenant: &Tenant) -> Option<u32> {
+        self.state()?.tenants.get(tenant.id())?.events_per_minute
+    }
+
     /// Makes a tenant; gives the secret for the link of its first admin.
     pub fn create_tenant(
         &self,
@@ -122,13 +133,14 @@ impl Auth {
         now: i64,
     ) -> Result<((Tenant, TenantRecord), Secret)> {
         check_id(&input.id)?;
-        check_requests(input.requests_per_minute)?;
+        check_quotas(input.requests_per_minute, input.events_per_minute)?;
         let (name, admin) = (checked_name(&input.name)?, email(&input.admin)?);
         let record = TenantRecord {
             id: input.id.clone(),
             name,
             created_at: now,
             requests_per_minute: input.requests_per_minute,
+            events_per_minute: input.events_per_minute,
             ending: false,
         };
         if self.is_open() {
@@ -166,16 +178,21 @@ impl Auth {
         change: &TenantChange,
     ) -> Result<(Tenant, TenantRecord)> {
         let name = change.name.as_deref().map(checked_name).transpose()?;
-        check_requests(change.requests_per_minute.flatten())?;
+        check_quotas(change.requests_per_minute.flatten(), change.events_per_minute.flatten())?;
         self.change(principal.caller(), |state| {
             let before = record_of(state, id)?;
             let after = TenantRecord {
                 name: name.clone().unwrap_or_else(|| before.name.clone()),
                 requests_per_minute: change.requests_per_minute.unwrap_or(before.requests_per_minute),
+                events_per_minute: change.events_per_minute.unwrap_or(before.events_per_minute),
                 ..TenantRecord::clone(before)
             };
             let shown = |record: &TenantRecord| {
-                serde_json::json!({"name": record.name, "requestsPerMinute": record.requests_per_minute})
+                serde_json::json!({
+                    "name": record.name,
+                    "requestsPerMinute": record.requests_per_minute,
+                    "eventsPerMinute": record.events_per_minute,
+                })
             };
             let note = AuditNote::of("updated", "tenant", id).with_change(shown(before), shown(&after));
             Ok((vec![Edit::Tenant(after.clone())], note, (door::tenant(id), after)))

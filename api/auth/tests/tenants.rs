@@ -19,7 +19,13 @@ fn joining(secret: &Secret) -> Joining {
 }
 
 fn input(id: &str, admin: &str) -> TenantInput {
-    TenantInput { id: id.to_owned(), name: "Acme".to_owned(), admin: admin.to_owned(), requests_per_minute: Some(7) }
+    TenantInput {
+        id: id.to_owned(),
+        name: "Acme".to_owned(),
+        admin: admin.to_owned(),
+        requests_per_minute: Some(7),
+        events_per_minute: None,
+    }
 }
 
 /// A platform with an operator and a tenant, whose admin it gives after that.

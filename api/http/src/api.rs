@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audience_auth::{Auth, Principal};
-use audience_protocol::{AuditNote, Platform};
+use audience_protocol::{AuditNote, Platform, Tenant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::header::HeaderMap;
@@ -39,6 +39,8 @@ const PREVIEWS: usize = 32;
 /// The platform of one tenant with what the HTTP side keeps beside it. A handler is given that of its caller's tenant, and so
 /// reaches no other.
 pub(crate) struct Api {
+    /// The tenant, unless it is `default` or its engine is elsewhere.
+    pub(crate) tenant: Option<Tenant>,
     pub(crate) platform: Platform,
     pub(crate) auth: Arc<Auth>,
     pub(crate) options: ApiOptions,
@@ -73,6 +75,7 @@ impl Api {
         auth.record_in(Arc::clone(&platform.catalogue));
         let metrics = HttpMetrics::new();
         Api {
+            tenant: None,
             subscribers: Subscribers::new(&*platform.changes, &options),
             description,
             platform,
@@ -96,8 +99,9 @@ impl Api {
 
     /// The same for the platform of another tenant. Members, places and memory are those of the process; streams, kept answers
     /// and figures are the tenant's own.
-    pub(crate) fn of_tenant(&self, platform: Platform) -> Api {
+    pub(crate) fn of_tenant(&self, tenant: Option<&Tenant>, platform: Platform) -> Api {
         Api {
+            tenant: tenant.cloned(),
             subscribers: Subscribers::new(&*platform.changes, &self.options),
             description: self.description,
             platform,

@@ -56,7 +56,7 @@ impl Door {
     pub fn open_tenant(&self, tenant: &Tenant, platform: Platform) {
         let Some(api) = self.api() else { return };
         api.auth.record_tenant_in(tenant, Some(Arc::clone(&platform.catalogue)));
-        let before = api.tenants.put(tenant, Some(Arc::new(api.of_tenant(platform))));
+        let before = api.tenants.put(tenant, Some(Arc::new(api.of_tenant(Some(tenant), platform))));
         end_streams(before, self.0.options.drain_timeout);
     }
 

@@ -1,6 +1,7 @@
-//! Quotas of requests: who is counted, the headers that say how much is left, and the answer where nothing is.
+//! Quotas: who is counted, the headers that say how much is left, and the answer where nothing is.
 //!
-//! Health, figures and descriptions are not counted, and neither are requests that send events and those of a standby.
+//! Health, figures and descriptions are not counted, and neither are requests of a standby. A request that sends events counts
+//! by these.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,6 +50,19 @@ impl RequestLimits {
         self.with(counted)
     }
 
+    /// Counts events of a request, all or none. May wait for a server.
+    pub(crate) fn of_events(api: &Api, count: usize) -> Result<(), Problem> {
+        let own = api.tenant.as_ref().and_then(|tenant| api.auth.own_events_quota(tenant));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let Some(counted) = api.options.quotas.count_events(api.tenant.as_ref(), own, count) else { return Ok(()) };
+        let most = counted.policy.most;
+        if count > most {
+            let detail = format!("the quota is {most} events a minute, and the body has {count}: send smaller ones");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
+        }
+        RequestLimits::default().with(vec![counted]).map(drop)
+    }
+
     fn with(mut self, counted: Vec<Counted>) -> Result<RequestLimits, Problem> {
         self.0.extend(counted);
         match self.0.iter().find(|one| !one.answer.is_granted) {
@@ -58,10 +72,10 @@ impl RequestLimits {
     }
 
     fn exceeded(&self, over: &Counted) -> Problem {
-        let (quota, most) = (over.kind.name(), over.policy.most);
+        let (quota, most, unit) = (over.kind.name(), over.policy.most, over.kind.unit());
         let seconds = over.answer.reset_ms.div_ceil(1_000);
         let detail =
-            format!("the quota of the {quota}, {most} requests a minute, is used up; try again in {seconds} s");
+            format!("the quota of the {quota}, {most} {unit} a minute, is used up; try again in {seconds} s");
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail).retry_after(seconds);
         problem.violated_policies = vec![quota];
         let [policies, left] = self.texts();

@@ -56,7 +56,7 @@ pub(crate) fn api_of(api: &Arc<Api>, tenant: &Tenant) -> Result<Arc<Api>, Proble
     match found {
         Some(found) => Ok(found),
         None if api.options.hosts_tenants => Err(starting()),
-        None => Ok(api.tenants.elsewhere(|| api.of_tenant(Platform::without_engine(Arc::new(NoEngineHere))))),
+        None => Ok(api.tenants.elsewhere(|| api.of_tenant(None, Platform::without_engine(Arc::new(NoEngineHere))))),
     }
 }
 

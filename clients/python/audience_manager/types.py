@@ -754,6 +754,8 @@ class PlatformTenant(_PlatformTenantRequired, total=False):
     createdAt: str
     # Present if it has a quota of its own
     requestsPerMinute: int
+    # Present if it has a quota of its own
+    eventsPerMinute: int
     # For its first admin; only in the answer that makes it
     link: str
 
@@ -1472,6 +1474,8 @@ class TenantInput(_TenantInputRequired, total=False):
     """`TenantInput` of the API."""
     # The quota of all its callers together; without it that of the platform, 0 for no bound
     requestsPerMinute: int
+    # The quota of the events that it sends by HTTP; without it that of the platform, 0 for no bound
+    eventsPerMinute: int
 
 
 class TenantList(TypedDict):
@@ -1484,6 +1488,8 @@ class TenantPatch(TypedDict, total=False):
     name: str
     # null goes back to the quota of the platform
     requestsPerMinute: Union[int, None]
+    # null goes back to the quota of the platform
+    eventsPerMinute: Union[int, None]
 
 
 class _TimezoneRequired(TypedDict):

@@ -588,6 +588,8 @@ export type PlatformTenant = {
   keys: number;
   /** Present if it has a quota of its own */
   requestsPerMinute?: number;
+  /** Present if it has a quota of its own */
+  eventsPerMinute?: number;
   /** For its first admin; only in the answer that makes it */
   link?: string;
 };
@@ -1133,6 +1135,8 @@ export type TenantInput = {
   admin: string;
   /** The quota of all its callers together; without it that of the platform, 0 for no bound */
   requestsPerMinute?: number;
+  /** The quota of the events that it sends by HTTP; without it that of the platform, 0 for no bound */
+  eventsPerMinute?: number;
 };
 
 export type TenantList = {
@@ -1143,6 +1147,8 @@ export type TenantPatch = {
   name?: string;
   /** null goes back to the quota of the platform */
   requestsPerMinute?: number | null;
+  /** null goes back to the quota of the platform */
+  eventsPerMinute?: number | null;
 };
 
 export type Timezone = {

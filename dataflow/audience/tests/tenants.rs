@@ -345,6 +345,7 @@ fn a_tenant_has_its_own_quota_figures_and_end() {
     let statuses: Vec<u16> = (0..5).map(|_| with(client, &eve, "GET /api/segments", &Value::Null).status).collect();
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     assert_eq!(with(client, &ann, "GET /api/segments", &Value::Null).status, 200, "others have their own");
+    events_have_a_quota(client, &operator, (&eve, &ann));
     assert_eq!(with(client, &ann, "GET /api/tenants", &Value::Null).status, 403, "it is for operators");
     let data = setup.data.join("tenants/acme");
     assert!(data.is_dir());
@@ -363,6 +364,24 @@ fn a_tenant_has_its_own_quota_figures_and_end() {
     let eve = tenant(client, &operator, "acme");
     assert_eq!(with(client, &eve, "GET /api/users/a", &Value::Null).status, 404, "nothing is left of it");
     served.stop();
+}
+
+/// All or nothing of a body passes, and what is refused is not there.
+fn events_have_a_quota(client: Client, operator: &str, (eve, ann): (&str, &str)) {
+    let quotas = json!({"requestsPerMinute": null, "eventsPerMinute": 10});
+    let changed = with(client, operator, "PATCH /api/tenants/acme", &quotas);
+    assert_eq!((changed.status, &changed.json()["eventsPerMinute"]), (200, &json!(10)));
+    let bodies = |count: usize| json!(vec![json!({"userId": "b", "eventType": "purchase"}); count]);
+    let send = |cookie: &str, count| with(client, cookie, "POST /api/events", &bodies(count));
+    let statuses: Vec<u16> = [8, 3, 2, 1, 11].map(|count| send(eve, count).status).to_vec();
+    assert_eq!(statuses, [202, 429, 202, 429, 413]);
+    let refused = send(eve, 1);
+    let problem = refused.json();
+    assert_eq!((&problem["code"], &problem["violated-policies"]), (&json!("quota_exceeded"), &json!(["events"])));
+    assert!(refused.header("retry-after").is_some() && refused.text().contains("10 events a minute"), "{}", refused.text());
+    assert_eq!(send(ann, 20).status, 202, "others have their own");
+    let system = with(client, eve, "GET /api/system", &Value::Null).json();
+    assert_eq!(system["events"]["accepted"], 11, "one was there before: {system}");
 }
 
 #[test]

@@ -89,6 +89,11 @@ const columnsFor = (act) => [
     cell: (tenant) => tenant.requestsPerMinute ?? t('access.asThePlatform'),
   },
   {
+    head: t('access.eventsPerMinute'),
+    name: ['narrow-hide'],
+    cell: (tenant) => tenant.eventsPerMinute ?? t('access.asThePlatform'),
+  },
+  {
     head: t('access.since'),
     name: ['narrow-hide'],
     cell: (tenant) => (isOfPlatform(tenant) ? '' : relative(tenant.createdAt)),

@@ -50,6 +50,7 @@ export const texts = {
   'access.program': 'Programm',
   'access.ready': 'bereit',
   'access.requestsPerMinute': 'Anfragen pro Minute',
+  'access.eventsPerMinute': 'Ereignisse pro Minute',
   'access.revoke': 'Widerrufen',
   'access.revokeName': '„{name}“ widerrufen?',
   'access.role': 'Rolle',

@@ -48,6 +48,7 @@ export const texts = {
   'access.program': 'Program',
   'access.ready': 'ready',
   'access.requestsPerMinute': 'Requests a minute',
+  'access.eventsPerMinute': 'Events a minute',
   'access.revoke': 'Revoke',
   'access.revokeName': 'Revoke “{name}”?',
   'access.role': 'Role',

@@ -37,6 +37,8 @@ struct NewTenant {
     admin: String,
     #[serde(default)]
     requests_per_minute: Option<u32>,
+    #[serde(default)]
+    events_per_minute: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,8 @@ struct TenantPatch {
     /// `null` goes back to the default.
     #[serde(default, deserialize_with = "given")]
     requests_per_minute: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
+    events_per_minute: Option<Option<u32>>,
 }
 
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
@@ -70,6 +74,7 @@ fn view(api: &Api, tenant: &Tenant, record: &TenantRecord) -> TenantView {
         members,
         keys,
         requests_per_minute: record.requests_per_minute,
+        events_per_minute: record.events_per_minute,
         link: None,
     }
 }
@@ -86,6 +91,7 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
         members,
         keys,
         requests_per_minute: None,
+        events_per_minute: None,
         link: None,
     };
     let others = api.auth.tenants();
@@ -102,8 +108,8 @@ async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
     }
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
-    let NewTenant { id, name, admin, requests_per_minute } = json::parse_object(&body)?;
-    let input = TenantInput { id, name, admin, requests_per_minute };
+    let NewTenant { id, name, admin, requests_per_minute, events_per_minute } = json::parse_object(&body)?;
+    let input = TenantInput { id, name, admin, requests_per_minute, events_per_minute };
     let (principal, now) = (call.principal, (api.options.clock)());
     let made = api
         .blocking(move |api| {
@@ -119,8 +125,9 @@ async fn change(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let id = call.take_id();
     Media::of(&call.headers, &[Media::MergePatch, Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
-    let TenantPatch { name, requests_per_minute } = json::parse_object(&body)?;
-    let (change, principal) = (TenantChange { name, requests_per_minute }, call.principal);
+    let TenantPatch { name, requests_per_minute, events_per_minute } = json::parse_object(&body)?;
+    let change = TenantChange { name, requests_per_minute, events_per_minute };
+    let principal = call.principal;
     let changed = api
         .blocking(move |api| {
             let (tenant, record) = api.auth.change_tenant(&principal, &id, &change)?;

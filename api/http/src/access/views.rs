@@ -83,6 +83,8 @@ pub(crate) struct TenantView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) requests_per_minute: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) events_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use hyper::StatusCode;
 use warp::reply::Response;
 
 use crate::api::Api;
+use crate::limits::RequestLimits;
 use crate::problem::Problem;
 use crate::progress::{IngestProgress, RejectedEvent};
 use crate::reply;
@@ -90,12 +91,13 @@ impl DecodedEvents {
         self.rejected.push(RejectedEvent { index, pointer, code, message });
     }
 
-    /// Hands the records to the platform and counts the outcome.
+    /// Hands the records to the platform and counts the outcome. Beyond the quota of events nothing is handed over.
     pub(crate) fn ingest(self, api: &Api) -> Result<IngestProgress, Problem> {
+        RequestLimits::of_events(api, self.count)?;
         self.ingest_by(api, |records, count| api.platform.events.ingest(records, count))
     }
 
-    /// The same, handed over in a way of its own.
+    /// The same, counted by the quota already, and handed over in a way of its own.
     pub(crate) fn ingest_by(
         self,
         api: &Api,

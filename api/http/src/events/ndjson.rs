@@ -10,6 +10,7 @@ use audience_rules::event::EventDefaults;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt as _;
+use hyper::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use crate::api::Api;
@@ -18,6 +19,7 @@ use crate::body_memory::HeldMemory;
 use crate::call_body::{CallBody, LAST_BODIES};
 use crate::events::decoded::{DecodedEvents, accepted, conclude};
 use crate::events::tracking;
+use crate::limits::RequestLimits;
 use crate::pace::Pace;
 use crate::problem::{HandlerResult, Problem};
 use crate::progress::{IngestProgress, RejectedEvent};
@@ -35,6 +37,8 @@ const MAX_REJECTED: usize = 10_000;
 const IDLE: Duration = Duration::from_millis(100);
 /// Bytes of blank lines that a body may have beside as many as its events have: gzip packs them a thousand times.
 const MAX_BLANK: usize = 1 << 20;
+/// The time between two attempts of a piece that is beyond the quota of events.
+const QUOTA_WAIT: Duration = Duration::from_secs(1);
 
 /// Lines on their way into pieces.
 struct Lines {
@@ -284,8 +288,16 @@ fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
 
 /// Hands events over, and waits while the platform is busy: the sender cannot repeat a part of its stream.
 fn ingest(api: &Api, decoded: DecodedEvents) -> Result<IngestProgress, Problem> {
+    let deadline = Instant::now() + api.options.request_timeout / 2;
+    loop {
+        match RequestLimits::of_events(api, decoded.count) {
+            Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS && Instant::now() < deadline => {
+                std::thread::park_timeout(QUOTA_WAIT);
+            }
+            counted => break counted?,
+        }
+    }
     decoded.ingest_by(api, |records, count| {
-        let deadline = Instant::now() + api.options.request_timeout / 2;
         loop {
             match api.platform.events.ingest(records.clone(), count) {
                 Err(PlatformError::Busy { .. }) if Instant::now() < deadline => {

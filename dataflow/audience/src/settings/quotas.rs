@@ -1,4 +1,4 @@
-//! Quotas of requests, by settings.
+//! Quotas, by settings.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::names::named_in;
 
-/// Settings of quotas. Requests that send events, health and figures are not counted.
+/// Settings of quotas. A request that sends events counts by its events alone; health and figures are not counted.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct QuotaSettings {
     /// Requests a minute of all callers together; 0 for no bound. Processes with one Redis count together. [default: 1000 where
@@ -25,6 +25,10 @@ pub(crate) struct QuotaSettings {
     /// sign in]
     #[arg(long, env = "AUDIENCE_ADDRESS_REQUESTS_PER_MINUTE", value_name = "N")]
     pub address_requests_per_minute: Option<u32>,
+    /// Events a minute that a tenant sends by HTTP, where it has no number of its own; 0 for no bound. Processes with one Redis
+    /// count together. [default: 0]
+    #[arg(long, env = "AUDIENCE_EVENTS_PER_MINUTE", value_name = "N")]
+    pub events_per_minute: Option<u32>,
 }
 
 impl QuotaSettings {
@@ -36,6 +40,7 @@ impl QuotaSettings {
             tenant: self.requests_per_minute,
             key: self.key_requests_per_minute,
             address: self.address_requests_per_minute,
+            events: self.events_per_minute,
         };
         Ok(Arc::new(Quotas::new(options, shared, clock::now)))
     }

@@ -28,6 +28,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("requests_per_minute", "6000"),
     ("key_requests_per_minute", "1000"),
     ("address_requests_per_minute", "1000"),
+    ("events_per_minute", "600000"),
     ("tls", "auto"),
     ("tls_certificate", "/etc/audience/certificate.pem"),
     ("tls_key", "/etc/audience/key.pem"),
