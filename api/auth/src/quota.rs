@@ -327,7 +327,8 @@ mod tests {
         assert!(unbound.count_events(None, None, 1_000_000).is_none());
         let set = quotas(QuotaOptions { events: Some(10), ..QuotaOptions::default() }, None);
         let of = |id: &str| door::tenant(id);
-        let granted = |id, own, count| set.count_events(Some(&of(id)), own, count).is_none_or(|one| one.answer.is_granted);
+        let granted =
+            |id, own, count| set.count_events(Some(&of(id)), own, count).is_none_or(|one| one.answer.is_granted);
         assert!(granted("acme", None, 8) && !granted("acme", None, 3) && granted("acme", None, 2), "all or none");
         assert!(granted("blue", None, 10), "each tenant has its own");
         assert!(granted("vast", Some(0), 100) && !granted("tiny", Some(1), 2), "a number of its own goes first");

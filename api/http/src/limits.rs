@@ -74,8 +74,7 @@ impl RequestLimits {
     fn exceeded(&self, over: &Counted) -> Problem {
         let (quota, most, unit) = (over.kind.name(), over.policy.most, over.kind.unit());
         let seconds = over.answer.reset_ms.div_ceil(1_000);
-        let detail =
-            format!("the quota of the {quota}, {most} {unit} a minute, is used up; try again in {seconds} s");
+        let detail = format!("the quota of the {quota}, {most} {unit} a minute, is used up; try again in {seconds} s");
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail).retry_after(seconds);
         problem.violated_policies = vec![quota];
         let [policies, left] = self.texts();

@@ -19,7 +19,7 @@ use audience_engine::service::{Service, ServiceOptions, clock};
 use audience_protocol::Platform;
 use tokio::runtime::Handle;
 
-use crate::backup::create::BackupSource;
+use crate::backup::create::{BackupPart, BackupSource};
 use crate::control::{ControlSocket, MakeBackup};
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
@@ -31,7 +31,7 @@ use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::tenants::Tenants;
-use crate::{access, connectors, process_metrics, telemetry};
+use crate::{access, backup, connectors, process_metrics, telemetry};
 
 /// Runs until told to stop.
 pub(crate) fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
@@ -80,6 +80,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();
+    let backed_up = data.clone();
     let of_tenants = settings.clone();
     let cut_off = Stop::new();
     let waits = cut_off.clone();
@@ -88,7 +89,6 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
-    control.open(&auth, make_backup(&service, backups, &data));
     // On standard output, so that scripts can wait for it.
     let demo_loader = DemoLoader::new(service.clone(), data, Handle::current());
     let known = service.platform();
@@ -104,6 +104,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let scheme = serving.scheme();
     writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
     let tenants = hosts_tenants.then(|| Tenants::host(of_tenants, auth.clone(), serving.door()));
+    control.open(&auth, make_backup(&service, backups, &backed_up, tenants.as_ref()));
     access::tell_first_admin(&auth, scheme, all).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let paired = paired.map(Arc::new);
@@ -150,11 +151,21 @@ struct OpenedPlatform {
     paired: Option<Paired>,
 }
 
-fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> MakeBackup {
-    let (service, data) = (Arc::downgrade(service), data.to_owned());
-    Box::new(move |url| {
+fn make_backup(
+    service: &Arc<Service>,
+    source: BackupSource,
+    data: &Path,
+    tenants: Option<&Arc<Tenants>>,
+) -> MakeBackup {
+    let (service, tenants) = (Arc::downgrade(service), tenants.map(Arc::downgrade));
+    let default = BackupPart::new(data, source, move |source, place| {
         let service = service.upgrade().context("the process ends")?;
-        source.write(&data, url, |source, place| service.back_up(&source.stores, place))
+        Ok(service.back_up(&source.stores, place)?)
+    });
+    Box::new(move |url| {
+        let tenants = tenants.as_ref().map(|tenants| tenants.upgrade().context("the process ends")).transpose()?;
+        let parts = tenants.map_or_else(|| Ok(Vec::new()), |tenants| tenants.backup_parts())?;
+        backup::create::write(url, &default, parts)
     })
 }
 

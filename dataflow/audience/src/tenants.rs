@@ -14,24 +14,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use audience_api::Door;
 use audience_auth::Auth;
 use audience_catalogue::StoredVocabulary;
 use audience_embedded::Options;
+use audience_engine::durability::backup::{BackupPlace, DocumentStores};
 use audience_engine::service::{Service, ServiceOptions};
 use audience_objects::Objects;
 use audience_protocol::{Platform, Tenant};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
+use crate::backup::create::{BackupPart, BackupSource};
 use crate::demo_loader::DemoLoader;
 use crate::opening::{join_kafka, offsite_of, open_stores, platform_stores, service_options};
 use crate::outside::Outside;
 use crate::settings::ServeSettings;
 
-/// The folder of the data directories, in that of `default`.
-const FOLDER: &str = "tenants";
+/// The folder of the data directories, in that of `default`, and of their parts in backups.
+pub(crate) const FOLDER: &str = "tenants";
 /// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// The time after which a tenant that failed is opened again.
@@ -59,7 +61,7 @@ struct TenantEngines {
 enum TenantEngine {
     /// It is being opened or ended.
     Busy,
-    Running(Arc<Service>),
+    Running(Arc<Service>, BackupSource),
     /// It failed then.
     Failed(Instant),
 }
@@ -89,8 +91,8 @@ impl Tenants {
             let running = match engines.by_tenant.get(&tenant) {
                 Some(TenantEngine::Busy) => continue,
                 Some(TenantEngine::Failed(at)) if at.elapsed() < RETRY => continue,
-                Some(TenantEngine::Running(service)) if !record.ending && service.failure().is_none() => continue,
-                Some(TenantEngine::Running(service)) => Some(Arc::clone(service)),
+                Some(TenantEngine::Running(service, _)) if !record.ending && service.failure().is_none() => continue,
+                Some(TenantEngine::Running(service, _)) => Some(Arc::clone(service)),
                 Some(TenantEngine::Failed(_)) | None => None,
             };
             engines.by_tenant.insert(tenant.clone(), TenantEngine::Busy);
@@ -106,7 +108,7 @@ impl Tenants {
 
     /// The data directory of a tenant.
     fn directory(&self, tenant: &Tenant) -> PathBuf {
-        self.settings.data().join(FOLDER).join(tenant.id())
+        directory(self.settings.data(), tenant.id())
     }
 
     fn open(self: &Arc<Self>, tenant: &Tenant) {
@@ -114,12 +116,12 @@ impl Tenants {
         let opened = self.start(tenant);
         let mut engines = self.engines.lock();
         let engine = match opened {
-            Ok((service, platform)) if !engines.is_stopping => {
+            Ok((service, platform, source)) if !engines.is_stopping => {
                 self.door.open_tenant(tenant, platform);
                 tracing::info!(tenant = id, took = ?begun.elapsed(), "A tenant is ready");
-                TenantEngine::Running(service)
+                TenantEngine::Running(service, source)
             }
-            Ok((service, _)) => {
+            Ok((service, ..)) => {
                 drop(engines);
                 return service.stop();
             }
@@ -131,7 +133,7 @@ impl Tenants {
         engines.by_tenant.insert(tenant.clone(), engine);
     }
 
-    fn start(&self, tenant: &Tenant) -> anyhow::Result<(Arc<Service>, Platform)> {
+    fn start(&self, tenant: &Tenant) -> anyhow::Result<(Arc<Service>, Platform, BackupSource)> {
         let data = self.directory(tenant);
         fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
         let settings = settings_of(&self.settings, tenant, data.clone());
@@ -143,14 +145,16 @@ impl Tenants {
         let (stores, objects) = platform_stores(&settings, &stores, stores.catalogue(), is_new, &self.door)?;
         let offsite = objects.map(|objects| offsite_of(&settings, &objects, true));
         let options = ServiceOptions { offsite, ..service_options(&settings, Arc::default()) };
-        let service = Service::start(stores, &options)?;
+        let service = Service::start(stores.clone(), &options)?;
         join_kafka(&service, &settings)?;
-        outside.join(&service, webhooks)?;
+        outside.join(&service, webhooks.clone())?;
+        let documents = DocumentStores { access: own.clone(), webhooks };
+        let source = BackupSource { stores, documents, postgres: None };
         let known = service.platform();
         let vocabulary = StoredVocabulary::new(own, known.traits.clone(), known.catalogue.clone());
         let demo = DemoLoader::new(Arc::clone(&service), data, Handle::current());
         let platform = Platform { vocabulary: Arc::new(vocabulary), demo: Arc::new(demo), ..known.clone() };
-        Ok((service, platform))
+        Ok((service, platform, source))
     }
 
     /// Stops an engine that failed; it is opened again after a while.
@@ -194,6 +198,21 @@ impl Tenants {
         remove_directory(&data).with_context(|| data.display().to_string())
     }
 
+    /// The parts of a backup that are the tenants', by id. An error where one of them cannot be copied now.
+    pub(crate) fn backup_parts(&self) -> anyhow::Result<Vec<(String, BackupPart)>> {
+        let (known, engines) = (self.auth.tenants(), self.engines.lock());
+        let staying = known.iter().filter(|(_, record)| !record.ending);
+        let part = |tenant: &Tenant| {
+            let Some(TenantEngine::Running(service, source)) = engines.by_tenant.get(tenant) else {
+                bail!("the engine of tenant {} is not ready: repeat this once it is", tenant.id());
+            };
+            let service = Arc::clone(service);
+            let copy = move |source: &BackupSource, place: &BackupPlace| Ok(service.back_up(&source.stores, place)?);
+            Ok((tenant.id().to_owned(), BackupPart::new(&self.directory(tenant), source.clone(), copy)))
+        };
+        staying.map(|(tenant, _)| part(tenant)).collect()
+    }
+
     /// Stops all engines, each with a checkpoint.
     pub(crate) fn stop(&self) {
         let engines = {
@@ -203,12 +222,33 @@ impl Tenants {
         };
         std::thread::scope(|scope| {
             for engine in engines.into_values() {
-                if let TenantEngine::Running(service) = engine {
+                if let TenantEngine::Running(service, _) = engine {
                     scope.spawn(move || service.stop());
                 }
             }
         });
     }
+}
+
+/// The data directory of a tenant in that of `default`.
+pub(crate) fn directory(data: &Path, id: &str) -> PathBuf {
+    data.join(FOLDER).join(id)
+}
+
+/// The ids and data directories of the tenants of a directory that no process serves.
+pub(crate) fn directories(data: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let folder = data.join(FOLDER);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| folder.display().to_string())?,
+    };
+    let mut directories = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| folder.display().to_string())?;
+        directories.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    directories.sort();
+    Ok(directories)
 }
 
 fn remove_directory(directory: &Path) -> std::io::Result<()> {

@@ -7,6 +7,7 @@ mod access;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use access::{ask, invite, join, key};
@@ -378,10 +379,70 @@ fn events_have_a_quota(client: Client, operator: &str, (eve, ann): (&str, &str))
     let refused = send(eve, 1);
     let problem = refused.json();
     assert_eq!((&problem["code"], &problem["violated-policies"]), (&json!("quota_exceeded"), &json!(["events"])));
-    assert!(refused.header("retry-after").is_some() && refused.text().contains("10 events a minute"), "{}", refused.text());
+    assert!(
+        refused.header("retry-after").is_some() && refused.text().contains("10 events a minute"),
+        "{}",
+        refused.text()
+    );
     assert_eq!(send(ann, 20).status, 202, "others have their own");
     let system = with(client, eve, "GET /api/system", &Value::Null).json();
     assert_eq!(system["events"]["accepted"], 11, "one was there before: {system}");
+}
+
+/// Runs a command of backups; gives its exit status and what it says.
+fn backup(backups: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let url = format!("file://{}", backups.display());
+    let output = Command::new(program!()).arg("backup").args(words).args(["--backups", &url]).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_backup_has_every_tenant() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = setup(directory.path());
+    let (backups, other) = (directory.path().join("backups"), directory.path().join("other"));
+    let served = setup.start();
+    let (ann, operator) = staff(&setup, served.client());
+    let eve = tenant(served.client(), &operator, "acme");
+    let buyers = json!({"name": "Buyers", "rules": {"event": "purchase", "operator": "gte", "value": 1}});
+    for (cookie, user) in [(&ann, "of-default"), (&eve, "of-acme")] {
+        let event = json!({"userId": user, "eventType": "purchase"});
+        assert_eq!(with(served.client(), cookie, "POST /api/events", &event).status, 202);
+        let made = with(served.client(), cookie, "PUT /api/segments/buyers", &buyers);
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let data = setup.data.to_str().unwrap();
+    let (status, name) = backup(&backups, &["create", "--data", data]);
+    assert_eq!(status, Some(0), "{name}");
+    served.stop();
+    assert_eq!(backup(&backups, &["verify", &name]), (Some(0), format!("{name} is whole")));
+
+    let restored = Setup { data: other.clone(), ..setup.clone() };
+    let to = other.to_str().unwrap();
+    let documents = backups.join(&name).join("tenants/acme/documents.json");
+    let whole = std::fs::read(&documents).unwrap();
+    std::fs::write(&documents, [&whole[..], b" "].concat()).unwrap();
+    let damaged = backup(&backups, &["verify", &name]);
+    assert_eq!(damaged, (Some(1), format!("{name}: tenant acme: documents.json is damaged")));
+    let (status, said) = backup(&backups, &["restore", &name, "--data", to]);
+    assert!(status != Some(0) && said.contains("tenant acme") && !other.exists(), "{said}");
+    std::fs::write(&documents, whole).unwrap();
+
+    let (status, said) = backup(&backups, &["restore", &name, "--data", to]);
+    assert!(status == Some(0) && said.contains("1 events, and those of the tenants acme"), "{said}");
+    let served = restored.start();
+    wait_ready(served.client(), &eve);
+    for (cookie, user) in [(&ann, "of-default"), (&eve, "of-acme")] {
+        let members = with(served.client(), cookie, "GET /api/segments/buyers/members", &Value::Null);
+        assert_eq!(members.json()["items"], json!([user]), "{}", members.text());
+    }
+    served.stop();
+    // Nobody serves it any more.
+    let (status, later) = backup(&backups, &["create", "--data", to]);
+    assert_eq!(status, Some(0), "{later}");
+    assert_eq!(backup(&backups, &["verify", &later]), (Some(0), format!("{later} is whole")));
+    assert!(backups.join(&later).join("tenants/acme/backup.json").exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `audience backup create`: by the process that serves the data directory, or here where none does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
@@ -12,11 +12,13 @@ use audience_engine::service::{PlatformStores, clock};
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FileFacts, NOTES, POSTGRES};
+use super::place::{
+    self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FORMAT_OF_TENANTS, FileFacts, NOTES, POSTGRES,
+};
 use crate::catalogue_file::{self, EMBEDDED};
 use crate::settings::named;
 use crate::version::VERSION;
-use crate::{control, last_backup};
+use crate::{control, last_backup, tenants};
 
 /// The data to copy, and the place to copy it to.
 #[derive(Debug, Args)]
@@ -45,13 +47,82 @@ pub(crate) fn run(args: &CreateArgs) -> anyhow::Result<ExitCode> {
 /// Makes a backup of a directory that no process serves.
 fn from_directory(args: &CreateArgs) -> anyhow::Result<String> {
     let data = &args.data.data;
-    let own = Stores::open(data, &Options::default()).with_context(|| named("data"))?;
-    let (stores, documents) = place::stores_of(&own);
-    let source = BackupSource { stores, documents, postgres: args.postgres.clone() };
-    source.write(data, &args.place.backups, |source, place| backup::copy(&source.stores, place, &Stop::new()))
+    // The lock of the directory of `default` is that of all, so that it is opened first.
+    let own = open(data)?;
+    let tenants = tenants::directories(data)?;
+    let tenants =
+        tenants.into_iter().map(|(id, data)| Ok((id, open(&data)?, data))).collect::<anyhow::Result<Vec<_>>>()?;
+    let part = |own: &Stores, data: &Path, postgres: Option<String>| {
+        let (stores, documents) = place::stores_of(own);
+        let source = BackupSource { stores, documents, postgres };
+        BackupPart::new(data, source, |source, place| Ok(backup::copy(&source.stores, place, &Stop::new())?))
+    };
+    let of_tenants = tenants.iter().map(|(id, own, data)| (id.clone(), part(own, data, None))).collect();
+    write(&args.place.backups, &part(&own, data, args.postgres.clone()), of_tenants)
 }
 
-/// The stores that a backup is made of.
+fn open(data: &Path) -> anyhow::Result<Stores> {
+    Stores::open(data, &Options::default()).with_context(|| named("data"))
+}
+
+/// Makes a backup under a URL; gives its name. It is whole once all of its parts are: that of `default` is finished last.
+pub(crate) fn write(url: &str, default: &BackupPart, tenants: Vec<(String, BackupPart)>) -> anyhow::Result<String> {
+    let begun_at = clock::now();
+    let backups = place::open(url)?;
+    let name = jiff::Timestamp::from_millisecond(begun_at)?.strftime("%Y%m%dT%H%M%SZ").to_string();
+    ensure!(!backups.names()?.contains(&name), "a backup {name} is there already: repeat it in a second");
+    let mut ids = Vec::new();
+    for (id, part) in tenants {
+        let objects = place::of_tenant(&backups, &name, &id)?;
+        part.write(&objects, begun_at, Vec::new()).with_context(|| format!("tenant {id}"))?;
+        ids.push(id);
+    }
+    let tenants = ids.len();
+    let events = default.write(&backups.place(&name)?, begun_at, ids)?;
+    tracing::info!(name, events, tenants, "A backup was made");
+    if let Err(error) = last_backup::note(&default.data, begun_at) {
+        tracing::warn!(%error, "The time of the backup cannot be noted, and its age is not in the metrics");
+    }
+    Ok(name)
+}
+
+/// The part of a backup that is of one tenant.
+pub(crate) struct BackupPart {
+    data: PathBuf,
+    source: BackupSource,
+    copy: CopyState,
+}
+
+/// Copies events and a checkpoint.
+type CopyState = Box<dyn Fn(&BackupSource, &BackupPlace) -> anyhow::Result<CopiedState> + Send + Sync>;
+
+impl BackupPart {
+    /// The part of that data directory.
+    pub(crate) fn new(
+        data: &Path,
+        source: BackupSource,
+        copy: impl Fn(&BackupSource, &BackupPlace) -> anyhow::Result<CopiedState> + Send + Sync + 'static,
+    ) -> BackupPart {
+        BackupPart { data: data.to_owned(), source, copy: Box::new(copy) }
+    }
+
+    /// Writes it, whole or not at all; gives the number of its events.
+    fn write(&self, objects: &Arc<Objects>, begun_at: i64, tenants: Vec<String>) -> anyhow::Result<u64> {
+        // A directory that is older than the file has its own.
+        let catalogue = catalogue_file::read(&self.data)?.unwrap_or_else(|| EMBEDDED.to_owned());
+        let to = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
+        let state = (self.copy)(&self.source, &to)?;
+        let files = self.source.write_documents(objects, &catalogue)?;
+        let program = VERSION.to_owned();
+        let format = if tenants.is_empty() { FORMAT } else { FORMAT_OF_TENANTS };
+        let facts = BackupFacts { format, program, begun_at, catalogue, state, files, tenants };
+        objects.finish_backup(serde_json::to_vec_pretty(&facts)?)?;
+        Ok(facts.state.events)
+    }
+}
+
+/// The stores that a part of a backup is made of.
+#[derive(Clone)]
 pub(crate) struct BackupSource {
     pub stores: PlatformStores,
     pub documents: DocumentStores,
@@ -60,34 +131,7 @@ pub(crate) struct BackupSource {
 }
 
 impl BackupSource {
-    /// Makes a backup under a URL; gives its name. `copy` copies events and a checkpoint.
-    pub(crate) fn write<E: Into<anyhow::Error>>(
-        &self,
-        data: &Path,
-        url: &str,
-        copy: impl FnOnce(&BackupSource, &BackupPlace) -> Result<CopiedState, E>,
-    ) -> anyhow::Result<String> {
-        let begun_at = clock::now();
-        let backups = place::open(url)?;
-        let name = jiff::Timestamp::from_millisecond(begun_at)?.strftime("%Y%m%dT%H%M%SZ").to_string();
-        ensure!(!backups.names()?.contains(&name), "a backup {name} is there already: repeat it in a second");
-        let objects = backups.place(&name)?;
-        // A directory that is older than the file has its own.
-        let catalogue = catalogue_file::read(data)?.unwrap_or_else(|| EMBEDDED.to_owned());
-        let to = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
-        let state = copy(self, &to).map_err(Into::into)?;
-        let files = self.write_documents(&objects, &catalogue)?;
-        let program = VERSION.to_owned();
-        let facts = BackupFacts { format: FORMAT, program, begun_at, catalogue, state, files };
-        objects.finish_backup(serde_json::to_vec_pretty(&facts)?)?;
-        tracing::info!(name, events = facts.state.events, "A backup was made");
-        if let Err(error) = last_backup::note(data, begun_at) {
-            tracing::warn!(%error, "The time of the backup cannot be noted, and its age is not in the metrics");
-        }
-        Ok(name)
-    }
-
-    fn write_documents(&self, objects: &Arc<Objects>, catalogue: &str) -> anyhow::Result<Vec<FileFacts>> {
+    fn write_documents(&self, objects: &Objects, catalogue: &str) -> anyhow::Result<Vec<FileFacts>> {
         let (name, bytes) = match &self.postgres {
             Some(url) => (POSTGRES, dump(url)?),
             None if catalogue.starts_with("postgres") => {

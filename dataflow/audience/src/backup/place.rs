@@ -11,8 +11,12 @@ use audience_objects::{Backups, Objects};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-/// The format of backups that this program writes and reads.
+use crate::tenants;
+
+/// The format of backups of one tenant.
 pub(super) const FORMAT: u32 = 1;
+/// The format of backups that have further tenants, which a program that knows none of them must not restore.
+pub(super) const FORMAT_OF_TENANTS: u32 = 2;
 /// The file of segments, traits, members, keys and webhooks.
 pub(super) const DOCUMENTS: &str = "documents.json";
 /// The beginning of the names of files with contents, campaigns, suppressions and the log of sends.
@@ -78,6 +82,9 @@ pub(super) struct BackupFacts {
     pub state: CopiedState,
     /// The files beside events and checkpoint.
     pub files: Vec<FileFacts>,
+    /// The ids of the tenants beside `default`, each with a part of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
 }
 
 /// A file, so that damage is noticed.
@@ -111,10 +118,15 @@ pub(super) fn facts(place: &Objects) -> anyhow::Result<BackupFacts> {
     let facts: serde_json::Value = serde_json::from_slice(&bytes).context("its facts cannot be read")?;
     let format = facts["format"].as_u64().unwrap_or_default();
     anyhow::ensure!(
-        format == u64::from(FORMAT),
-        "it has format {format}, and this program knows {FORMAT}: use the program that made it"
+        [FORMAT, FORMAT_OF_TENANTS].map(u64::from).contains(&format),
+        "it has format {format}, and this program knows {FORMAT} and {FORMAT_OF_TENANTS}: use the program that made it"
     );
     serde_json::from_value(facts).context("its facts cannot be read")
+}
+
+/// The place of a tenant's part of a backup.
+pub(super) fn of_tenant(backups: &Backups, name: &str, id: &str) -> anyhow::Result<Arc<Objects>> {
+    Ok(backups.place(&format!("{name}/{}/{id}", tenants::FOLDER))?)
 }
 
 /// The backup of that name. Opening another would make a folder.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use audience_objects::Objects;
 use clap::Args;
 
 use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, NOTES, POSTGRES};
-use crate::catalogue_file;
 use crate::settings::named;
+use crate::{catalogue_file, tenants};
 
 /// The backup, and the directory that it becomes.
 #[derive(Debug, Args)]
@@ -43,34 +43,46 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let is_empty = fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
     ensure!(is_empty, "{} is not empty: name a directory that is, or none yet, by {}", data.display(), named("data"));
     restore_postgres(args, &facts, &objects)?;
-    let events = restore(args, &facts, &objects)?;
-    println!("{} has {events} events; `audience serve --data {0}` goes on from there", data.display());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn restore(args: &RestoreArgs, facts: &BackupFacts, objects: &Arc<Objects>) -> anyhow::Result<u64> {
-    let documents: Option<BackupDocuments> = match facts.files.iter().find(|file| file.name == DOCUMENTS) {
-        Some(file) => Some(serde_json::from_slice(&file.read(objects)?).context("the documents cannot be read")?),
-        None => None,
-    };
-    let data = &args.data.data;
     // Under its own name only once it is whole: a start would take what is there.
     let making = PathBuf::from(format!("{}.restoring", data.display()));
     if making.exists() {
         fs::remove_dir_all(&making).with_context(|| format!("deleting {}, which was cut off", making.display()))?;
     }
-    let own = Stores::open(&making, &Options::default()).with_context(|| named("data"))?;
+    let events = restore(&making, &facts, &objects, args.until)?;
+    for id in &facts.tenants {
+        let objects = place::of_tenant(&backups, &args.name, id)?;
+        let of_tenant = || restore(&tenants::directory(&making, id), &place::facts(&objects)?, &objects, args.until);
+        of_tenant().with_context(|| format!("tenant {id}"))?;
+    }
+    fs::rename(&making, data).with_context(|| format!("naming the directory {}", data.display()))?;
+    let others = match &facts.tenants[..] {
+        [] => String::new(),
+        tenants => format!(", and those of the tenants {}", tenants.join(", ")),
+    };
+    println!("{} has {events} events{others}; `audience serve --data {0}` goes on from there", data.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the data directory of one tenant; gives the number of its events.
+fn restore(
+    making: &Path,
+    facts: &BackupFacts,
+    objects: &Arc<Objects>,
+    until: Option<jiff::Timestamp>,
+) -> anyhow::Result<u64> {
+    let documents: Option<BackupDocuments> = match facts.files.iter().find(|file| file.name == DOCUMENTS) {
+        Some(file) => Some(serde_json::from_slice(&file.read(objects)?).context("the documents cannot be read")?),
+        None => None,
+    };
+    let own = Stores::open(making, &Options::default()).with_context(|| named("data"))?;
     let (stores, to) = place::stores_of(&own);
     let from = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
-    catalogue_file::write(&making, &facts.catalogue)?;
+    catalogue_file::write(making, &facts.catalogue)?;
     for file in facts.files.iter().filter(|file| file.name.starts_with(NOTES)) {
         backup::put_notes(&*stores.notes, &file.read(objects)?)?;
     }
-    let point = RestorePoint { events: facts.state.events, until: args.until.map(jiff::Timestamp::as_millisecond) };
-    let events = backup::restore(&stores, &from, documents.map(|documents| (documents, &to)), point)?;
-    drop((stores, to, own));
-    fs::rename(&making, data).with_context(|| format!("naming the directory {}", data.display()))?;
-    Ok(events)
+    let point = RestorePoint { events: facts.state.events, until: until.map(jiff::Timestamp::as_millisecond) };
+    Ok(backup::restore(&stores, &from, documents.map(|documents| (documents, &to)), point)?)
 }
 
 /// Fills PostgreSQL before the directory is made: where that fails, nothing is there that a start would take.

@@ -22,7 +22,12 @@ pub(crate) struct VerifyArgs {
 /// Exit status 0: the backup is whole; 1: it has faults; 2: it cannot be read.
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let backups = args.place.open()?;
-    let faults = faults(&place::find(&backups, &args.name)?);
+    let objects = place::find(&backups, &args.name)?;
+    let mut faults = faults(&objects);
+    for id in place::facts(&objects).map(|facts| facts.tenants).unwrap_or_default() {
+        let of_tenant = self::faults(&place::of_tenant(&backups, &args.name, &id)?);
+        faults.extend(of_tenant.into_iter().map(|fault| format!("tenant {id}: {fault}")));
+    }
     for fault in &faults {
         println!("{}: {fault}", args.name);
     }

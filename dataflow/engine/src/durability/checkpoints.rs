@@ -25,6 +25,8 @@ use crate::stores::PlatformStores;
 const KEPT_TICKS: u64 = 1_000_000;
 /// The same while a sink has not taken them; a sink that stays away for longer restarts from scratch.
 const KEPT_TICKS_FOR_SINKS: u64 = 20 * KEPT_TICKS;
+/// The time that a backup waits for the checkpoint or the backup before it.
+const BACKUP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Held while measures get their history, and while a checkpoint is taken: no checkpoint has a part of a history.
 pub(crate) type CheckpointTurn = Arc<Mutex<()>>;
@@ -125,10 +127,10 @@ impl CheckpointTaker {
         Ok(())
     }
 
-    /// Takes a checkpoint, and then does something during which no further one is taken.
+    /// Takes a checkpoint, and then does something during which no further one is taken. Waits for a checkpoint that is under way.
     pub(crate) fn back_up<T>(&self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
         self.take()?;
-        let Some(_held) = self.backing_up.try_lock() else {
+        let Some(_held) = self.backing_up.try_lock_for(BACKUP_PATIENCE) else {
             let detail = "another backup, or a checkpoint, is being made: repeat it a little later".to_owned();
             return Err(StoreError::Unavailable { action: "making a backup", detail }.into());
         };
