@@ -41,6 +41,7 @@ mod serving;
 mod settings;
 mod sink;
 mod telemetry;
+mod tenant_directories;
 mod tenants;
 mod time_back;
 mod updates;

@@ -31,9 +31,8 @@ use crate::demo_loader::DemoLoader;
 use crate::opening::{join_kafka, offsite_of, open_stores, platform_stores, service_options};
 use crate::outside::Outside;
 use crate::settings::ServeSettings;
+use crate::tenant_directories::{self, FOLDER};
 
-/// The folder of the data directories, in that of `default`, and of their parts in backups.
-pub(crate) const FOLDER: &str = "tenants";
 /// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// The time after which a tenant that failed is opened again.
@@ -108,7 +107,7 @@ impl Tenants {
 
     /// The data directory of a tenant.
     fn directory(&self, tenant: &Tenant) -> PathBuf {
-        directory(self.settings.data(), tenant.id())
+        tenant_directories::of(self.settings.data(), tenant.id())
     }
 
     fn open(self: &Arc<Self>, tenant: &Tenant) {
@@ -228,27 +227,6 @@ impl Tenants {
             }
         });
     }
-}
-
-/// The data directory of a tenant in that of `default`.
-pub(crate) fn directory(data: &Path, id: &str) -> PathBuf {
-    data.join(FOLDER).join(id)
-}
-
-/// The ids and data directories of the tenants of a directory that no process serves.
-pub(crate) fn directories(data: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let folder = data.join(FOLDER);
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| folder.display().to_string())?,
-    };
-    let mut directories = Vec::new();
-    for entry in entries {
-        let entry = entry.with_context(|| folder.display().to_string())?;
-        directories.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    }
-    directories.sort();
-    Ok(directories)
 }
 
 fn remove_directory(directory: &Path) -> std::io::Result<()> {

@@ -18,7 +18,7 @@ use super::place::{
 use crate::catalogue_file::{self, EMBEDDED};
 use crate::settings::named;
 use crate::version::VERSION;
-use crate::{control, last_backup, tenants};
+use crate::{control, last_backup, tenant_directories};
 
 /// The data to copy, and the place to copy it to.
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ fn from_directory(args: &CreateArgs) -> anyhow::Result<String> {
     let data = &args.data.data;
     // The lock of the directory of `default` is that of all, so that it is opened first.
     let own = open(data)?;
-    let tenants = tenants::directories(data)?;
+    let tenants = tenant_directories::all(data)?;
     let tenants =
         tenants.into_iter().map(|(id, data)| Ok((id, open(&data)?, data))).collect::<anyhow::Result<Vec<_>>>()?;
     let part = |own: &Stores, data: &Path, postgres: Option<String>| {

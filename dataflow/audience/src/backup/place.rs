@@ -11,7 +11,7 @@ use audience_objects::{Backups, Objects};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::tenants;
+use crate::tenant_directories;
 
 /// The format of backups of one tenant.
 pub(super) const FORMAT: u32 = 1;
@@ -126,7 +126,7 @@ pub(super) fn facts(place: &Objects) -> anyhow::Result<BackupFacts> {
 
 /// The place of a tenant's part of a backup.
 pub(super) fn of_tenant(backups: &Backups, name: &str, id: &str) -> anyhow::Result<Arc<Objects>> {
-    Ok(backups.place(&format!("{name}/{}/{id}", tenants::FOLDER))?)
+    Ok(backups.place(&format!("{name}/{}/{id}", tenant_directories::FOLDER))?)
 }
 
 /// The backup of that name. Opening another would make a folder.

@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, NOTES, POSTGRES};
 use crate::settings::named;
-use crate::{catalogue_file, tenants};
+use crate::{catalogue_file, tenant_directories};
 
 /// The backup, and the directory that it becomes.
 #[derive(Debug, Args)]
@@ -51,7 +51,8 @@ pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let events = restore(&making, &facts, &objects, args.until)?;
     for id in &facts.tenants {
         let objects = place::of_tenant(&backups, &args.name, id)?;
-        let of_tenant = || restore(&tenants::directory(&making, id), &place::facts(&objects)?, &objects, args.until);
+        let of_tenant =
+            || restore(&tenant_directories::of(&making, id), &place::facts(&objects)?, &objects, args.until);
         of_tenant().with_context(|| format!("tenant {id}"))?;
     }
     fs::rename(&making, data).with_context(|| format!("naming the directory {}", data.display()))?;
