@@ -195,7 +195,7 @@ pub struct SegmentInput {
     /// DYNAMIC (default) or STATIC, in any case.
     #[serde(rename = "type", default, deserialize_with = "optional_word")]
     pub kind: Option<SegmentKind>,
-    /// DRAFT or ACTIVE (default) at creation, in any case.
+    /// DRAFT, ACTIVE (default) or INACTIVE at creation, in any case.
     #[serde(default, deserialize_with = "optional_word")]
     pub status: Option<SegmentStatus>,
     /// The rules of a dynamic segment.

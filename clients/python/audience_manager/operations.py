@@ -358,7 +358,7 @@ class Operations:
     ) -> Segment:
         """Create a segment.
 
-        Answers when the segment is in force and its members are served; where history takes longer, with `effective: false`. It begins as DRAFT or ACTIVE. Only an ACTIVE one has members; DRAFT, INACTIVE and ARCHIVED ones have none and may be referred to. DRAFT and INACTIVE go to ACTIVE, ACTIVE to INACTIVE, each of them to ARCHIVED; nothing goes back to DRAFT. What is ARCHIVED cannot be changed, only read, deleted, or rolled back to a version, by which it is INACTIVE. A rollback keeps any other status.
+        Answers when the segment is in force and its members are served; where history takes longer, with `effective: false`. It begins as DRAFT, ACTIVE or INACTIVE. Only an ACTIVE one has members; DRAFT, INACTIVE and ARCHIVED ones have none and may be referred to. DRAFT and INACTIVE go to ACTIVE, ACTIVE to INACTIVE, each of them to ARCHIVED; nothing goes back to DRAFT. What is ARCHIVED cannot be changed, only read, deleted, or rolled back to a version, by which it is INACTIVE. A rollback keeps any other status.
         """
         return self._call(
             "POST",

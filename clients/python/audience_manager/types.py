@@ -1086,7 +1086,7 @@ class SegmentInput(_SegmentInputRequired, total=False):
     description: str
     # DYNAMIC (default) or STATIC, in any case.
     type: str
-    # DRAFT or ACTIVE (default) at creation, in any case.
+    # DRAFT, ACTIVE (default) or INACTIVE at creation, in any case.
     status: str
     rules: Rules
     # The members of a static segment.

@@ -843,7 +843,7 @@ export type SegmentInput = {
   description?: string;
   /** DYNAMIC (default) or STATIC, in any case. */
   type?: string;
-  /** DRAFT or ACTIVE (default) at creation, in any case. */
+  /** DRAFT, ACTIVE (default) or INACTIVE at creation, in any case. */
   status?: string;
   rules?: Rules;
   /** The members of a static segment. */

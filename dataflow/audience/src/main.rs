@@ -77,7 +77,8 @@ enum Command {
     /// Acts for the owner of the host: makes a link for a member at any time, or takes time back.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
-    /// Makes the segments and computed traits of a running server those of a directory of files, and says who enters and leaves.
+    /// Makes the definitions of a running server those of a directory of files: segments, computed traits, contents and campaigns.
+    /// Says who enters and leaves. The exit status is 1 on an error, and 2 where `--dry-run` finds a difference.
     Apply(definitions::ApplyArgs),
     /// Makes, lists and verifies backups, and makes a data directory from one.
     #[command(subcommand)]
@@ -95,7 +96,7 @@ enum Command {
     /// Looks at everything that a start with these settings needs, and says the fix of each fault. It changes nothing. The exit
     /// status is 1 where a start would fail.
     Doctor(doctor::DoctorArgs),
-    /// Writes the segments and computed traits of a running server into a directory of files, for `audience apply` and git.
+    /// Writes the definitions of a running server into a directory of files, for `audience apply` and git.
     Export(definitions::ExportArgs),
     /// Asks a running process for its health. The exit status is 0 where it takes work.
     Health(health::HealthArgs),
@@ -127,7 +128,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    run(&Cli::command().get_matches()).unwrap_or_else(|error| {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        // A script would take the usual 2 for a difference.
+        Err(error) if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|command| command == "apply") => {
+            eprint!("{}", error.render());
+            return ExitCode::FAILURE;
+        }
+        Err(error) => error.exit(),
+    };
+    run(&matches).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(2)
     })
@@ -140,14 +150,14 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     match with_file(matches)?.command {
         Command::Admin(command) => admin::run(&command),
-        Command::Apply(args) => definitions::apply(&args),
+        Command::Apply(args) => Ok(definitions::apply(&args)),
         Command::Backup(command) => backup::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Debug(command) => debug::run(&command, deepest(matches).1),
         Command::Doctor(args) => doctor::run(args),
-        Command::Export(args) => definitions::export(&args),
+        Command::Export(args) => Ok(definitions::export(&args)),
         Command::Health(args) => health::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args, Cli::command()),

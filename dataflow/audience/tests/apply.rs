@@ -77,7 +77,7 @@ fn what_is_exported_changes_nothing_and_an_edit_of_a_file_is_an_edit() {
     let few = json!({"id": "few", "name": "Few", "rules": {"event": "buy", "operator": "eq", "value": 1}});
     fs::write(files.join("segments/few.json"), few.to_string()).unwrap();
     let (status, text) = said(&run(&running, &["apply", place, "--dry-run"]));
-    assert_eq!(status, 3, "{text}");
+    assert_eq!(status, 2, "{text}");
     assert!(text.contains("~ change segment spenders: 0 enter, 2 leave"), "{text}");
     assert!(text.contains("+ create segment few: 4 enter, 0 leave"), "{text}");
     assert!(text.contains("~ change setting timezone to Asia/Kolkata\n"), "{text}");
@@ -117,22 +117,90 @@ fn what_has_no_file_is_deleted_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_fault_is_told_with_its_place_and_changes_nothing() {
+fn nothing_is_applied_where_one_file_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let running = shop(directory.path());
     let files = directory.path().join("definitions");
     let place = files.to_str().unwrap();
     assert_eq!(said(&run(&running, &["export", place])).0, 0);
-    let spenders = files.join("segments/spenders.json");
+    let (spenders, also) = (files.join("segments/spenders.json"), files.join("segments/also.json"));
+    let exported = fs::read_to_string(&spenders).unwrap();
+    let refused = |words: &[&str], parts: &[&str]| {
+        let (status, text) = said(&run(&running, words));
+        assert_eq!(status, 1, "{text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
+        assert_eq!(running.client().get("/api/timezone").unwrap().json()["timezone"], "UTC", "nothing was applied");
+        assert_eq!(members(&running, "spenders"), ["u2", "u3", "u4"]);
+    };
+    // This one is right, and would come first.
+    edit(&files.join("settings.json"), "UTC", "Asia/Kolkata");
     edit(&spenders, "\"gte\"", "\"about\"");
+    edit(&also, "spenders", "nobody");
+    let both = ["spenders.json: /rules/operator", "also.json: /rules/segment", "2 faults; nothing was changed"];
+    refused(&["apply", place], &both);
+    refused(&["apply", place, "--dry-run"], &both);
+    fs::write(&also, "{").unwrap();
+    refused(&["apply", place], &["also.json: EOF while parsing", "1 faults"]);
+    edit(&spenders, "\"about\"", "\"gte\"");
+    fs::remove_file(&also).unwrap();
+    edit(&spenders, "\"id\"", "\"status\": \"DRAFT\", \"id\"");
+    refused(&["apply", place], &["spenders.json: /status: the server's segment is ACTIVE"]);
+    fs::write(&spenders, exported).unwrap();
+    // The rules that use it would not be valid any more.
+    fs::remove_file(files.join("traits/spent.json")).unwrap();
+    refused(&["apply", place, "--prune"], &["trait spent, which has no file: (root): the rules of these segments"]);
+    fs::create_dir(files.join("campaigns")).ok();
+    let campaign = json!({"id": "k", "name": "K", "segmentId": "nobody", "contentId": "none", "holdOut": 2});
+    fs::write(files.join("campaigns/k.json"), campaign.to_string()).unwrap();
+    let faults = ["k.json: /holdOut", "k.json: /segmentId: there is no segment", "k.json: /contentId"];
+    refused(&["apply", place], &faults);
+    refused(&["apply", "/nowhere"], &["/nowhere is no directory"]);
+    refused(&["apply", place, "--dryrun"], &["--dryrun"]);
+    running.stop();
+}
+
+fn ask(client: Client, method: &str, path: &str) {
+    let answer = client.send(method, path, "application/json", b"").unwrap();
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+}
+
+#[test]
+fn contents_are_approved_and_campaigns_are_drafts_until_somebody_launches_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = shop(directory.path());
+    let client = running.client();
+    let files = directory.path().join("definitions");
+    let place = files.to_str().unwrap();
+    assert_eq!(said(&run(&running, &["export", place])).0, 0);
+    let body = "<p>{{ postal_address }} <a href=\"{{ unsubscribe_url }}\">No more</a></p>";
+    let content = json!({"id": "hello", "name": "Hello", "subject": "For you", "body": body, "status": "approved"});
+    fs::write(files.join("contents/hello.json"), content.to_string()).unwrap();
+    let far = "2099-01-01T00:00:00Z";
+    let campaign = json!({"id": "k", "name": "K", "segmentId": "also", "contentId": "hello", "startDate": far});
+    fs::write(files.join("campaigns/k.json"), campaign.to_string()).unwrap();
     let (status, text) = said(&run(&running, &["apply", place]));
-    assert_eq!(status, 1, "{text}");
-    assert!(text.contains("segment spenders was refused") && text.contains("/rules/operator"), "{text}");
-    assert_eq!(members(&running, "spenders"), ["u2", "u3", "u4"]);
-    fs::write(&spenders, "{").unwrap();
+    assert_eq!(status, 0, "{text}");
+    assert!(text.starts_with("+ create content hello\n~ approve content hello\n+ create campaign k\n"), "{text}");
+    assert_eq!(client.get("/api/contents/hello").unwrap().json()["status"], "approved");
+    assert_eq!(client.get("/api/campaigns/k").unwrap().json()["status"], "draft");
+    let nothing = || assert_eq!(said(&run(&running, &["apply", place])), (0, "nothing to do\n".to_owned()));
+    nothing();
+
+    // What people do at the server is no difference: an approval that the file does not ask for, and a launch.
+    edit(&files.join("contents/hello.json"), ",\"status\":\"approved\"", "");
+    nothing();
+    ask(client, "POST", "/api/campaigns/k/launch");
+    nothing();
+    edit(&files.join("campaigns/k.json"), "\"K\"", "\"Other\"");
     let (status, text) = said(&run(&running, &["apply", place]));
-    assert!(status == 2 && text.contains("spenders.json"), "{text}");
-    let (status, text) = said(&run(&running, &["apply", "/nowhere"]));
-    assert!(status == 2 && text.contains("/nowhere is no directory"), "{text}");
+    assert!(status == 1 && text.contains("k.json: (root): the campaign was launched"), "{text}");
+
+    for name in ["campaigns/k", "contents/hello"] {
+        fs::remove_file(files.join(format!("{name}.json"))).unwrap();
+    }
+    let (status, text) = said(&run(&running, &["apply", place, "--prune"]));
+    assert_eq!(status, 0, "{text}");
+    assert!(text.starts_with("- archive content hello\ndone"), "what was launched goes on: {text}");
+    assert_eq!(client.get("/api/campaigns/k").unwrap().json()["status"], "scheduled");
     running.stop();
 }

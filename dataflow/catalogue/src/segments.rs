@@ -39,9 +39,12 @@ pub(crate) fn create(documents: &mut Documents, input: SegmentInput, stamp: Stam
         None => SegmentKind::Dynamic,
     };
     let status = match input.status {
-        None | Some(SegmentStatus::Active) => SegmentStatus::Active,
-        Some(SegmentStatus::Draft) => SegmentStatus::Draft,
-        Some(_) => return Err(invalid("/status", code::UNKNOWN_WORD, "a segment is created as DRAFT or ACTIVE")),
+        None => SegmentStatus::Active,
+        Some(SegmentStatus::Archived) => {
+            let message = "a segment is created as DRAFT, ACTIVE or INACTIVE";
+            return Err(invalid("/status", code::UNKNOWN_WORD, message));
+        }
+        Some(status) => status,
     };
     let now = timestamp();
     let document = SegmentDocument {

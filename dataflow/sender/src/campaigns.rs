@@ -3,29 +3,22 @@
 use audience_background::clock;
 use audience_protocol::{
     AuditNote, Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus,
-    CampaignView, CapPeriod, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError,
-    ResourceKind, Result, SandboxMail, SendView, Suppression, SuppressionInput,
+    CampaignView, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError, ResourceKind, Result,
+    SandboxMail, SendView, Suppression, SuppressionInput,
 };
 use audience_rules::fault::code;
 use audience_rules::time::format_time;
 use audience_sends::Millis;
 use audience_sends::email::normalised;
-use audience_sends::quiet::QuietHours;
 use audience_sends::state::{STATES, SendState};
 
+use crate::checks::check_settings;
 use crate::documents::{check_version, id_of, invalid, unavailable};
 use crate::log::LoggedSend;
 use crate::sandbox::Sandbox;
 use crate::schedule::Schedule;
 use crate::sender::{CampaignSender, recurs_after};
 use crate::suppress::{masked, of_address, of_user};
-
-/// Caps of a campaign.
-const CAPS: usize = 10;
-/// The longest rolling window: 30 days.
-const HOURS: u32 = 720;
-/// Segments that a campaign leaves out.
-const EXCLUDED: usize = 20;
 
 impl CampaignResource for CampaignSender {
     fn create_campaign(&self, input: CampaignInput, author: &str) -> Result<CampaignView> {
@@ -184,46 +177,13 @@ impl CampaignResource for CampaignSender {
 impl CampaignSender {
     /// Checks what a campaign is asked to be.
     fn check(&self, input: &CampaignInput) -> Result<()> {
+        check_settings(input)?;
         self.segment_resource().segment(&input.segment_id).map_err(|error| at("/segmentId", error))?;
-        if input.exclude_segment_ids.len() > EXCLUDED {
-            return Err(invalid(
-                "/excludeSegmentIds",
-                code::OUT_OF_RANGE,
-                format!("at most {EXCLUDED} segments are left out"),
-            ));
-        }
         for (index, segment) in input.exclude_segment_ids.iter().enumerate() {
             let place = format!("/excludeSegmentIds/{index}");
             self.segment_resource().segment(segment).map_err(|error| at(&place, error))?;
         }
         self.documents().content(&input.content_id).map_err(|error| at("/contentId", error))?;
-        Schedule::of(input)?;
-        if input.caps.len() > CAPS {
-            return Err(invalid("/caps", code::OUT_OF_RANGE, format!("at most {CAPS} caps")));
-        }
-        for (index, cap) in input.caps.iter().enumerate() {
-            let is_rolling = cap.per == CapPeriod::Hours;
-            if cap.most == 0
-                || cap.hours.is_some() != is_rolling
-                || cap.hours.is_some_and(|hours| !(1..=HOURS).contains(&hours))
-            {
-                let message =
-                    format!("a cap has `most` of at least 1, and `hours` of 1 to {HOURS} where it is per hours");
-                return Err(invalid(&format!("/caps/{index}"), code::OUT_OF_RANGE, message));
-            }
-        }
-        if let Some(hours) = &input.quiet_hours
-            && QuietHours::parse(&hours.from, &hours.to).is_none()
-        {
-            return Err(invalid(
-                "/quietHours",
-                code::BAD_TIME,
-                "quiet hours go from one time to another, such as 21:00 to 08:00",
-            ));
-        }
-        if !(0.0..1.0).contains(&input.hold_out) {
-            return Err(invalid("/holdOut", code::OUT_OF_RANGE, "the share that is held out is from 0 to below 1"));
-        }
         Ok(())
     }
 

@@ -7,15 +7,12 @@ use audience_protocol::{
 };
 use audience_rules::fault::code;
 use audience_rules::time::format_time;
-use audience_sends::email::missing_duties;
 use serde_json::Value;
 
+use crate::checks::{check_duties, drafted};
 use crate::compose::composer;
 use crate::documents::{check_version, id_of, invalid};
 use crate::sender::CampaignSender;
-
-/// The longest subject.
-const SUBJECT: usize = 1_000;
 
 impl ContentResource for CampaignSender {
     fn create_content(&self, input: ContentInput, author: &str) -> Result<ContentDocument> {
@@ -54,13 +51,8 @@ impl ContentResource for CampaignSender {
             let message = "an archived content stays so; create another".to_owned();
             return Err(PlatformError::Conflict { kind: ConflictKind::WrongStatus, message });
         }
-        if to == ContentStatus::Approved && known.purpose == audience_protocol::ContentPurpose::Marketing {
-            let missing = missing_duties(composer(&known)?.body_names());
-            if let Some(first) = missing.first() {
-                let message =
-                    format!("a marketing mail shows {}; write {{{{ {first} }}}} into it", missing.join(" and "));
-                return Err(invalid("/body", code::MISSING_MEMBER, message));
-            }
+        if to == ContentStatus::Approved {
+            check_duties(&known)?;
         }
         let content = ContentDocument {
             status: to,
@@ -104,26 +96,7 @@ impl CampaignSender {
         known: Option<&ContentDocument>,
         author: &str,
     ) -> Result<ContentDocument> {
-        let now = format_time(clock::now());
-        let mut content = ContentDocument {
-            id,
-            name: input.name,
-            channel: "email".to_owned(),
-            purpose: input.purpose,
-            subject: input.subject,
-            preheader: input.preheader,
-            body: input.body,
-            variables: Vec::new(),
-            status: ContentStatus::Draft,
-            version: known.map_or(1, |known| known.version + 1),
-            created_at: known.map_or_else(|| now.clone(), |known| known.created_at.clone()),
-            updated_at: now,
-            updated_by: author.to_owned(),
-        };
-        if content.subject.trim().is_empty() || content.subject.len() > SUBJECT {
-            return Err(invalid("/subject", code::OUT_OF_RANGE, format!("a subject has 1 to {SUBJECT} bytes")));
-        }
-        content.variables = composer(&content)?.names().into_iter().collect();
+        let content = drafted(id, input, known, format_time(clock::now()), author)?;
         self.documents().put_content(&content)?;
         let action = if known.is_some() { "updated" } else { "created" };
         let note = AuditNote::of(action, "content", &content.id).with_note(&format!("version {}", content.version));

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `log` | The log of sends: rows, the queue by due instant, what is open, what caps count. |
 //! | `contents`, `campaigns` | The resources of the API. |
+//! | `checks` | The checks of both that need nothing but the request. |
 //! | `documents` | Contents and campaigns as they are stored. |
 //! | `facts` | What gates need to know of members. |
 //! | `figures` | Hand-overs by outcome, for metrics. |
@@ -26,6 +27,7 @@
 #![warn(missing_docs)]
 
 mod campaigns;
+mod checks;
 mod compose;
 mod contents;
 mod deliver;
@@ -41,6 +43,7 @@ mod suppress;
 mod token;
 mod trouble;
 
+pub use checks::{check_campaign, check_content};
 pub use compose::SenderIdentity;
 
 pub use sandbox::Sandbox;

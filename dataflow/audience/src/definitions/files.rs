@@ -1,58 +1,20 @@
-//! The directory: one JSON file a segment or trait, and one of settings, in a form that makes small differences in git.
+//! The directory: one JSON file a definition, in a form that makes small differences in git.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use audience_protocol::CampaignInput;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A segment as its file has it. The members of a list are data, and in no file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct SegmentFile {
-    pub id: String,
-    pub name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// `STATIC` for a list; rules otherwise.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// `ACTIVE` where none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rules: Option<Box<RawValue>>,
-}
-
-impl SegmentFile {
-    /// Returns whether it is a list, whose members are no rules.
-    pub(super) fn is_list(&self) -> bool {
-        self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("static"))
-    }
-
-    pub(super) fn status(&self) -> &str {
-        self.status.as_deref().unwrap_or("ACTIVE")
-    }
-}
+use super::documents::{ContentFile, DefinedSettings, SegmentFile};
+use super::kind::DefinitionKind;
 
 /// The file of settings.
-const SETTINGS: &str = "settings.json";
-
-/// The settings of the platform, as their file has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct DefinedSettings {
-    /// A name of the tz database. A file without it leaves the server's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
-}
+pub(super) const SETTINGS: &str = "settings.json";
 
 /// The name that a trait's file says.
 #[derive(Deserialize)]
@@ -60,60 +22,117 @@ struct TraitName {
     name: String,
 }
 
-/// Segments and traits, by id and name, and the settings.
+/// Definitions by id or name, and the settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Definitions {
     pub segments: BTreeMap<String, SegmentFile>,
     /// The whole definition of each.
     pub traits: BTreeMap<String, Box<RawValue>>,
+    pub contents: BTreeMap<String, ContentFile>,
+    pub campaigns: BTreeMap<String, CampaignInput>,
     pub settings: DefinedSettings,
+    /// The file of each; none of what a server says.
+    pub places: BTreeMap<(DefinitionKind, String), PathBuf>,
+}
+
+/// Definitions in the reading, and every fault so far.
+#[derive(Default)]
+struct FileReading {
+    places: BTreeMap<(DefinitionKind, String), PathBuf>,
+    faults: Vec<String>,
 }
 
 impl Definitions {
-    /// Reads a directory. Files that do not end with `.json` are passed over.
-    pub(super) fn read(directory: &Path) -> anyhow::Result<Definitions> {
+    /// Reads a directory, or gives the faults of all files. Files that do not end with `.json` are passed over.
+    pub(super) fn read(directory: &Path) -> anyhow::Result<Result<Definitions, Vec<String>>> {
         ensure!(directory.is_dir(), "{} is no directory", directory.display());
-        let mut definitions = Definitions::default();
-        for (place, text) in texts(&directory.join("segments"))? {
-            let segment: SegmentFile = serde_json::from_str(&text).with_context(|| place.clone())?;
-            let id = segment.id.clone();
-            ensure!(
-                definitions.segments.insert(id.clone(), segment).is_none(),
-                "{place}: two files have the segment {id}"
-            );
+        let mut reading = FileReading::default();
+        let folder = |kind: DefinitionKind| texts(&directory.join(kind.folder()));
+        let segments = reading.all(DefinitionKind::Segment, folder(DefinitionKind::Segment)?, |text| {
+            let segment: SegmentFile = serde_json::from_str(text)?;
+            Ok((segment.id.clone(), segment))
+        });
+        let traits = reading.all(DefinitionKind::Trait, folder(DefinitionKind::Trait)?, |text| {
+            let name = serde_json::from_str::<TraitName>(text)?.name;
+            Ok((name, serde_json::from_str(text)?))
+        });
+        let contents = reading.all(DefinitionKind::Content, folder(DefinitionKind::Content)?, |text| {
+            let content: ContentFile = serde_json::from_str(text)?;
+            Ok((content.id.clone(), content))
+        });
+        let campaigns = reading.all(DefinitionKind::Campaign, folder(DefinitionKind::Campaign)?, |text| {
+            let mut campaign: CampaignInput = serde_json::from_str(text)?;
+            let id = campaign.id.take().context("`id` is missing")?;
+            Ok((id, campaign))
+        });
+        let settings = reading.settings(&directory.join(SETTINGS))?;
+        let FileReading { places, faults } = reading;
+        if faults.is_empty() {
+            return Ok(Ok(Definitions { segments, traits, contents, campaigns, settings, places }));
         }
-        for (place, text) in texts(&directory.join("traits"))? {
-            let name = serde_json::from_str::<TraitName>(&text).with_context(|| place.clone())?.name;
-            let definition = RawValue::from_string(text)?;
-            ensure!(
-                definitions.traits.insert(name.clone(), definition).is_none(),
-                "{place}: two files have the trait {name}"
-            );
-        }
-        let place = directory.join(SETTINGS);
-        if place.exists() {
-            let place = place.display().to_string();
-            let text = fs::read_to_string(&place).with_context(|| place.clone())?;
-            definitions.settings = serde_json::from_str(&text).context(place)?;
-        }
-        Ok(definitions)
+        Ok(Err(faults))
+    }
+
+    /// The file of a definition.
+    pub(super) fn place(&self, kind: DefinitionKind, id: &str) -> Option<&Path> {
+        self.places.get(&(kind, id.to_owned())).map(PathBuf::as_path)
     }
 
     /// Writes a directory, and deletes files of what is not here; gives how many files there are. A file that says the same is
     /// left as it is.
     pub(super) fn write(&self, directory: &Path) -> anyhow::Result<usize> {
-        let segments = self.segments.iter().map(|(id, segment)| Ok((id, serde_json::to_string(segment)?)));
-        let segments = segments.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-        write_all(&directory.join("segments"), &segments)?;
-        let traits = self.traits.iter().map(|(name, definition)| (name, definition.get().to_owned())).collect();
-        write_all(&directory.join("traits"), &traits)?;
+        let named = |id: &str, input: &CampaignInput| CampaignInput { id: Some(id.to_owned()), ..input.clone() };
+        let campaigns = self.campaigns.iter().map(|(id, input)| (id.clone(), named(id, input))).collect();
+        let written = [
+            write_all(&directory.join(DefinitionKind::Segment.folder()), &self.segments)?,
+            write_all(&directory.join(DefinitionKind::Trait.folder()), &self.traits)?,
+            write_all(&directory.join(DefinitionKind::Content.folder()), &self.contents)?,
+            write_all(&directory.join(DefinitionKind::Campaign.folder()), &campaigns)?,
+        ];
         write(&directory.join(SETTINGS), pretty(&serde_json::to_string(&self.settings)?))?;
-        Ok(self.segments.len() + self.traits.len() + 1)
+        Ok(written.iter().sum::<usize>() + 1)
+    }
+}
+
+impl FileReading {
+    /// The definitions of a folder, by id.
+    fn all<T>(
+        &mut self,
+        kind: DefinitionKind,
+        texts: Vec<(PathBuf, String)>,
+        read: impl Fn(&str) -> anyhow::Result<(String, T)>,
+    ) -> BTreeMap<String, T> {
+        let mut found = BTreeMap::new();
+        for (place, text) in texts {
+            match read(&text) {
+                Err(error) => self.faults.push(format!("{}: {error:#}", place.display())),
+                Ok((id, one)) => {
+                    if let Some(before) = self.places.insert((kind, id.clone()), place.clone()) {
+                        let (place, before, kind) = (place.display(), before.display(), kind.word());
+                        self.faults.push(format!("{place}: {before} has the {kind} {id} too; keep one of them"));
+                    }
+                    found.insert(id, one);
+                }
+            }
+        }
+        found
+    }
+
+    fn settings(&mut self, place: &Path) -> anyhow::Result<DefinedSettings> {
+        let text = match fs::read_to_string(place) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(DefinedSettings::default()),
+            Err(error) => bail!("{}: {error}", place.display()),
+        };
+        Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+            self.faults.push(format!("{}: {error}", place.display()));
+            DefinedSettings::default()
+        }))
     }
 }
 
 /// The files of a folder with their places, which messages name.
-fn texts(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+fn texts(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -121,31 +140,31 @@ fn texts(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     };
     let mut texts = Vec::new();
     for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let place = path.display().to_string();
-            texts.push((place.clone(), fs::read_to_string(&path).context(place)?));
+        let place = entry?.path();
+        if place.extension().is_some_and(|extension| extension == "json") {
+            let text = fs::read_to_string(&place).with_context(|| place.display().to_string())?;
+            texts.push((place, text));
         }
     }
     texts.sort_unstable();
     Ok(texts)
 }
 
-fn write_all(folder: &Path, texts: &BTreeMap<&String, String>) -> anyhow::Result<()> {
+fn write_all<T: Serialize>(folder: &Path, definitions: &BTreeMap<String, T>) -> anyhow::Result<usize> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let named: BTreeMap<String, String> = texts.iter().map(|(id, text)| (file_name(id), pretty(text))).collect();
-    for (place, _) in self::texts(folder)? {
-        let name = Path::new(&place).file_name().and_then(|name| name.to_str());
+    let written = |(id, one): (&String, &T)| Ok((file_name(id), pretty(&serde_json::to_string(one)?)));
+    let named = definitions.iter().map(written).collect::<anyhow::Result<BTreeMap<String, String>>>()?;
+    for (place, _) in texts(folder)? {
+        let name = place.file_name().and_then(|name| name.to_str());
         if name.is_none_or(|name| !named.contains_key(name)) {
-            fs::remove_file(&place).with_context(|| place.clone())?;
+            fs::remove_file(&place).with_context(|| place.display().to_string())?;
         }
     }
     for (name, text) in named {
         write(&folder.join(name), text)?;
     }
-    Ok(())
+    Ok(definitions.len())
 }
-
 /// Writes a file, unless it says the same.
 fn write(path: &Path, text: String) -> anyhow::Result<()> {
     if fs::read_to_string(path).ok().as_deref() != Some(&text) {
@@ -235,19 +254,47 @@ mod tests {
             segments: BTreeMap::from([("a/b".to_owned(), segment)]),
             traits: BTreeMap::from([("t".to_owned(), definition)]),
             settings: DefinedSettings { timezone: Some("Asia/Kolkata".to_owned()) },
+            ..Definitions::default()
         };
         fs::create_dir(directory.path().join("segments")).unwrap();
         fs::write(directory.path().join("segments/gone.json"), "{}").unwrap();
         fs::write(directory.path().join("segments/README.md"), "").unwrap();
         assert_eq!(definitions.write(directory.path()).unwrap(), 3);
-        let read = Definitions::read(directory.path()).unwrap();
+        let read = Definitions::read(directory.path()).unwrap().unwrap();
         assert_eq!(read.segments["a/b"].name, "A");
         assert!(read.traits["t"].get().contains("buy"));
         assert_eq!(read.segments.len() + read.traits.len(), 2);
         assert_eq!(read.settings, definitions.settings);
         assert!(directory.path().join("segments/README.md").exists());
-        fs::write(directory.path().join("segments/b.json"), r#"{"id":"b"}"#).unwrap();
-        let error = format!("{:#}", Definitions::read(directory.path()).unwrap_err());
-        assert!(error.contains("b.json") && error.contains("name"), "{error}");
+    }
+
+    #[test]
+    fn the_faults_of_all_files_are_told_with_their_places() {
+        let directory = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put("segments/b.json", r#"{"id":"b"}"#);
+        put("segments/c.json", "{\n  \"id\"");
+        put("traits/t.json", r#"{"name":"t"}"#);
+        put("traits/u.json", r#"{"name":"t"}"#);
+        put("contents/m.json", r#"{"id":"m","name":"M","subject":"S","body":"B","status":"sent"}"#);
+        put("campaigns/k.json", r#"{"name":"K","segmentId":"s","contentId":"m"}"#);
+        put(SETTINGS, r#"{"zone":"UTC"}"#);
+        let faults = Definitions::read(directory.path()).unwrap().unwrap_err();
+        let expected = [
+            ("b.json", "name"),
+            ("c.json", "line 2"),
+            ("u.json", "t.json has the trait t too"),
+            ("m.json", "sent"),
+            ("k.json", "`id` is missing"),
+            (SETTINGS, "zone"),
+        ];
+        assert_eq!(faults.len(), expected.len(), "{faults:?}");
+        for ((file, word), fault) in expected.iter().zip(&faults) {
+            assert!(fault.contains(file) && fault.contains(word), "{fault}");
+        }
     }
 }

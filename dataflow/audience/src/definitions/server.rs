@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use audience_protocol::{Campaign, ContentDocument};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::files::SegmentFile;
-use super::steps::{Action, HeldDefinitions, Step, StepKind};
+use super::documents::SegmentFile;
+use super::kind::DefinitionKind;
+use super::steps::{Action, HeldDefinitions, Step};
 use crate::asking::{CaFlag, HttpQuestion, ServerAddress};
 
 /// The time that one answer may take: an edit answers once its members are served.
@@ -67,9 +70,10 @@ struct HeldSegment {
     rules: Option<Box<RawValue>>,
 }
 
+/// A list that has one page.
 #[derive(Deserialize)]
-struct TraitsPage {
-    items: Vec<HeldTrait>,
+struct WholeList<T> {
+    items: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -102,40 +106,36 @@ impl DefinitionServer {
         Ok(DefinitionServer { address, key: flags.key.clone() })
     }
 
-    /// All segments but archived ones, all computed traits, and the settings.
+    /// All definitions, archived ones included.
     pub(super) fn read(&self) -> anyhow::Result<HeldDefinitions> {
         let mut held = HeldDefinitions::default();
         let mut cursor = String::new();
         loop {
             let page: SegmentsPage = self.get(&format!("/api/segments?limit={PAGE}{cursor}"))?;
-            let segments = page.items.into_iter().filter(|segment| segment.status != "ARCHIVED");
-            held.segments.extend(segments.map(|segment| (segment.id.clone(), segment.file())));
+            held.segments.extend(page.items.into_iter().map(|segment| (segment.id.clone(), segment.file())));
             match page.next_cursor {
                 Some(next) => cursor = format!("&cursor={}", encoded(&next)),
                 None => break,
             }
         }
-        let traits: TraitsPage = self.get("/api/traits")?;
+        let traits: WholeList<HeldTrait> = self.get("/api/traits")?;
         held.traits.extend(traits.items.into_iter().map(|one| (one.name, (one.version, one.definition))));
         let HeldZone { timezone, version } = self.get(ZONE)?;
         held.timezone = (version, timezone);
+        let contents: Option<WholeList<ContentDocument>> = self.get_of_engine("/api/contents")?;
+        let campaigns: Option<WholeList<Campaign>> = self.get_of_engine("/api/campaigns")?;
+        held.has_mail = contents.is_some() && campaigns.is_some();
+        let contents = contents.into_iter().flat_map(|list| list.items);
+        held.contents.extend(contents.map(|content| (content.id.clone(), content)));
+        let campaigns = campaigns.into_iter().flat_map(|list| list.items);
+        held.campaigns.extend(campaigns.map(|campaign| (campaign.id.clone(), campaign)));
         Ok(held)
     }
 
     /// Takes a step; an answer that refuses it is given in words.
     pub(super) fn take(&self, step: &Step) -> anyhow::Result<Result<(), String>> {
-        let path = match step.kind {
-            StepKind::Segment => format!("/api/segments/{}", encoded(&step.id)),
-            StepKind::Trait => format!("/api/traits/{}", encoded(&step.id)),
-            StepKind::Setting => ZONE.to_owned(),
-        };
         let json = body(step)?;
-        let (method, version) = match (step.action, step.kind) {
-            (Action::Create, _) => ("PUT", None),
-            (Action::Change { version }, StepKind::Segment) => ("PATCH", Some(version)),
-            (Action::Change { version }, StepKind::Trait | StepKind::Setting) => ("PUT", Some(version)),
-            (Action::Delete { version }, _) => ("DELETE", Some(version)),
-        };
+        let (method, path, version) = request(step);
         let (status, answer) =
             self.ask(HttpQuestion { method, json: json.as_deref(), version, ..HttpQuestion::get(&path) })?;
         Ok(match status {
@@ -155,7 +155,9 @@ impl DefinitionServer {
                 let body = PreviewBody { id, rules };
                 ("/api/segments/preview".to_owned(), serde_json::to_string(&body).ok()?)
             }
-            Step { kind: StepKind::Trait, definition: Some(definition), id, action: Action::Change { .. }, .. } => {
+            Step { kind, definition: Some(definition), id, action: Action::Change { .. }, .. }
+                if *kind == DefinitionKind::Trait =>
+            {
                 (format!("/api/traits/{}/preview", encoded(id)), definition.get().to_owned())
             }
             _ => return None,
@@ -177,14 +179,24 @@ impl DefinitionServer {
         }
     }
 
-    fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> anyhow::Result<T> {
+    fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let found = self.get_of_engine(path)?;
+        found.with_context(|| format!("{} does not answer {path} without an engine", self.address.authority))
+    }
+
+    /// Nothing if the process has no engine to answer it.
+    fn get_of_engine<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
         let (status, body) = self.ask(HttpQuestion::get(path))?;
         let authority = &self.address.authority;
         match status {
             200 => {
-                serde_json::from_str(&body).with_context(|| format!("{authority} gave another answer than expected"))
+                let read = serde_json::from_str(&body);
+                read.map(Some).with_context(|| format!("{authority} gave another answer to {path} than expected"))
             }
-            401 | 403 => bail!("{authority} does not let this caller read segments; give a server key with --key"),
+            501 => Ok(None),
+            401 | 403 => {
+                bail!("{authority} does not let this caller read {path}; give a server key that may with --key")
+            }
             status => bail!("{authority} answered {status}: {}", said(&body)),
         }
     }
@@ -199,6 +211,24 @@ struct PreviewBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a String>,
     rules: &'a RawValue,
+}
+
+/// The method and path of a step, and the version that it expects.
+fn request(step: &Step) -> (&'static str, String, Option<u64>) {
+    use DefinitionKind::{Campaign, Content, Segment, Setting};
+    let list = format!("/api/{}", step.kind.folder());
+    let one = format!("{list}/{}", encoded(&step.id));
+    match (step.kind, step.action) {
+        (Content | Campaign, Action::Create) => ("POST", list, None),
+        (_, Action::Create) => ("PUT", one, None),
+        (Setting, Action::Change { version }) => ("PUT", list, Some(version)),
+        (Segment, Action::Change { version }) => ("PATCH", one, Some(version)),
+        (_, Action::Change { version }) => ("PUT", one, Some(version)),
+        (_, Action::Approve { version }) => ("POST", format!("{one}/approve"), Some(version)),
+        (Content, Action::Delete { version }) => ("POST", format!("{one}/archive"), Some(version)),
+        (Campaign, Action::Delete { version }) => ("POST", format!("{one}/cancel"), Some(version)),
+        (_, Action::Delete { version }) => ("DELETE", one, Some(version)),
+    }
 }
 
 /// The body of a step. What a file leaves out is taken away at the server, but for the members of a list.
