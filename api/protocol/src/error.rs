@@ -121,6 +121,8 @@ pub enum ConflictKind {
     NotEmpty,
     /// There are more events than may be gone through.
     TooManyEvents,
+    /// The segment's rule has no rank, or has no members to be ranked.
+    NoRank,
 }
 
 impl ConflictKind {
@@ -137,6 +139,7 @@ impl ConflictKind {
             ConflictKind::TooDeep => audience_rules::fault::code::TOO_DEEP,
             ConflictKind::NotEmpty => "not_empty",
             ConflictKind::TooManyEvents => "too_many_events",
+            ConflictKind::NoRank => "no_rank",
         }
     }
 }

@@ -19,9 +19,11 @@ mod events;
 mod explanation;
 mod ids;
 mod intake;
+mod leaderboard;
 mod members;
 mod operations;
 mod page;
+mod pipeline;
 mod platform;
 mod preview;
 mod refused;
@@ -51,12 +53,17 @@ pub use events::EventResource;
 pub use explanation::{CountedEvents, ExplainedNode, Explanation, UndoneEvent};
 pub use ids::{CheckedSegmentId, CheckedUserId, IdFault, MAX_ID_BYTES};
 pub use intake::{IntakeOutcome, RECENT_EVENTS, RecentEvent, RecentEvents, RefusedEvent};
+pub use leaderboard::{LeaderView, Leaderboard};
 pub use members::{MembersChange, MembersEffect, MembersMode, MembersOutcome};
 pub use operations::{
     ChangeFigures, CheckpointFigures, ComponentHealth, ComponentStatus, EventFigures, Health, OperationsResource,
     SinkView, SystemHealth, SystemPoint, SystemView, VerificationView,
 };
 pub use page::{Page, PageLimit};
+pub use pipeline::{
+    PipelineCost, PipelineEvents, PipelineField, PipelineMeasure, PipelinePlan, PipelinePredicate, PipelineSource,
+    SegmentPipeline,
+};
 pub use platform::Platform;
 pub use preview::{
     CurveInput, CurvePoint, MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress, SizeCurve, ValueCounts,

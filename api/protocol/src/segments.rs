@@ -7,7 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
 use crate::words::optional_word;
-use crate::{MembersChange, MembersOutcome, NamedSegment, Page, PageLimit, Preview, PreviewInput, PreviewProgress};
+use crate::{
+    MembersChange, MembersOutcome, NamedSegment, Page, PageLimit, Preview, PreviewInput, PreviewProgress,
+    SegmentPipeline,
+};
 
 /// Segments. A platform implements what it can answer; the rest is refused with
 /// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
@@ -74,6 +77,11 @@ pub trait SegmentResource: Send + Sync + 'static {
     /// Returns every version of a segment since it was last created, oldest first, also of a segment that is deleted.
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
         needs_engine("segments", id)
+    }
+
+    /// Returns what a version of a segment becomes in the engine; its newest version where none is named.
+    fn segment_pipeline(&self, id: &str, version: Option<u64>) -> Result<SegmentPipeline> {
+        needs_engine("what a rule becomes", (id, version))
     }
 
     /// Computes what rules would change if they were in force: exact, as of one instant of the running engine. Nothing is

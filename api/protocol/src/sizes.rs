@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
+use crate::leaderboard::Leaderboard;
 use crate::preview::{CurveInput, SizeCurve};
 
 /// Sizes of segments. A platform implements what it can answer; the rest is refused with
@@ -25,6 +26,11 @@ pub trait SizeResource: Send + Sync + 'static {
     /// Counts the members of a segment by their values of a trait, told or computed: exact, on the workers.
     fn segment_breakdown(&self, id: &str, field: &str, limit: usize) -> Result<Breakdown> {
         needs_engine("who the members of a segment are", (id, field, limit))
+    }
+
+    /// Returns the first members of a segment in the order of its rule's rank, with their values.
+    fn segment_leaderboard(&self, id: &str, limit: usize) -> Result<Leaderboard> {
+        needs_engine("who the members of a segment are", (id, limit))
     }
 
     /// Computes the sizes that rules would have had over the past, by all that is known now. `is_wanted` is asked meanwhile.

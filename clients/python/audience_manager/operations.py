@@ -40,6 +40,7 @@ from .types import (
     KeyList,
     Label,
     LabelInput,
+    Leaderboard,
     Member,
     MemberChange,
     MemberList,
@@ -68,6 +69,7 @@ from .types import (
     SegmentMessage,
     SegmentPage,
     SegmentPatch,
+    SegmentPipeline,
     SegmentVersions,
     Send,
     SendPage,
@@ -1288,6 +1290,13 @@ class Operations:
         """The same as /v1/batch, as libraries for servers name it."""
         return self._call("POST", "/v1/import", body=body)
 
+    def segment_leaderboard(self, id: str, *, limit: Optional[int] = None) -> Leaderboard:
+        """The first members of a segment by the measure that its rule ranks by, exactly.
+
+        The members in the order of the first rank in the rule: by value, and of equal ones by id. Members and values are those of one instant, `at`. Members without a number have no place. Found by the workers with one look at every member. Refused (409, `no_rank`) where the rule has no rank, or the segment is not active. Callers without `pii:read` get no values, and `masked`.
+        """
+        return self._call("GET", f"/api/segments/{path_part(id)}/leaderboard", query={"limit": limit})
+
     def segment_overlap(self, id: str, *, with_: List[str]) -> Overlaps:
         """How many members a segment has in common with others, exactly."""
         return self._call("GET", f"/api/segments/{path_part(id)}/overlap", query={"with": with_})
@@ -1299,6 +1308,13 @@ class Operations:
     def segment_page(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """A page that a user saw."""
         return self._call("POST", "/v1/page", body=body)
+
+    def segment_pipeline(self, id: str, *, version: Optional[int] = None) -> SegmentPipeline:
+        """What a version of a segment becomes: fields, measures, conditions, plan and cost.
+
+        Measures and conditions that other active rules have too are computed once; `sharedBy` counts these rules, this one included. A pipeline is a function of the catalogue at `catalogueVersion`, but for `sources`, which are those of the running platform: it is found again whenever it is asked for. Without `version` it is that of the newest version among the rules as they are now; with it, among those of the instant at which that version was stored.
+        """
+        return self._call("GET", f"/api/segments/{path_part(id)}/pipeline", query={"version": version})
 
     def segment_s(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """The same as /v1/screen, as libraries for browsers and phones name it."""

@@ -637,6 +637,36 @@ class LabelInput(TypedDict, total=False):
     description: str
 
 
+class _LeaderboardItemsItemRequired(TypedDict):
+    userId: str
+
+
+class LeaderboardItemsItem(_LeaderboardItemsItemRequired, total=False):
+    """`LeaderboardItemsItem` of the API."""
+    # The value; a duration is in milliseconds. Absent without `pii:read`.
+    value: Any
+
+
+class _LeaderboardRequired(TypedDict):
+    segmentId: str
+    version: int
+    # The instant as of which it is exact.
+    at: str
+    # The measure that orders, as rules write it.
+    by: Dict[str, Any]
+    # True if the greatest come first.
+    descending: bool
+    # The members of the segment.
+    size: int
+    items: List[LeaderboardItemsItem]
+
+
+class Leaderboard(_LeaderboardRequired, total=False):
+    """`Leaderboard` of the API."""
+    # True where values are left out; absent otherwise.
+    masked: bool
+
+
 class Member(TypedDict):
     """`Member` of the API."""
     id: str
@@ -737,6 +767,50 @@ _OverlapsNamed = TypedDict("_OverlapsNamed", {"segmentId": "str", "size": "int",
 
 class Overlaps(_OverlapsNamed, total=True):
     """`Overlaps` of the API."""
+
+
+class _PipelineMeasureRequired(TypedDict):
+    id: str
+    kind: Literal['trait', 'behaviour', 'sequence', 'question']
+    # As rules write it.
+    definition: Dict[str, Any]
+    # Computed traits that are this measure.
+    traits: List[str]
+    # Active rules that have it, this one included.
+    sharedBy: int
+    bytesPerUser: int
+    # Bytes for each of these; of a record, beside its own.
+    bytesEach: int
+
+
+class PipelineMeasure(_PipelineMeasureRequired, total=False):
+    """A number, a value or an answer that is kept of each user."""
+    # Absent where it does not grow.
+    growsWith: Literal['values', 'events', 'records']
+
+
+class PipelinePlan(TypedDict, total=False):
+    """A condition by its id, or conditions that are joined; one of these members is there."""
+    predicate: str
+    all: List[PipelinePlan]
+    any: List[PipelinePlan]
+    none: List[PipelinePlan]
+
+
+class _PipelinePredicateRequired(TypedDict):
+    id: str
+    kind: Literal['test', 'segment', 'rank', 'sample']
+    # As rules write it.
+    condition: Dict[str, Any]
+    # Active rules that have it, this one included.
+    sharedBy: int
+
+
+class PipelinePredicate(_PipelinePredicateRequired, total=False):
+    """`PipelinePredicate` of the API."""
+    # The measure that it asks, or by which a rank orders.
+    measure: str
+    among: PipelinePlan
 
 
 class _PlatformTenantRequired(TypedDict):
@@ -1133,6 +1207,73 @@ class SegmentPatch(TypedDict, total=False):
     status: str
     # The author's note to this version.
     note: Union[str, None]
+
+
+class _SegmentPipelineSourcesItemRequired(TypedDict):
+    name: str
+
+
+class SegmentPipelineSourcesItem(_SegmentPipelineSourcesItemRequired, total=False):
+    """`SegmentPipelineSourcesItem` of the API."""
+    topic: str
+
+
+class SegmentPipelineEventsItem(TypedDict):
+    """`SegmentPipelineEventsItem` of the API."""
+    eventType: str
+    measures: List[str]
+    # The conditions on these measures.
+    predicates: int
+
+
+class SegmentPipelineFieldsItem(TypedDict):
+    """`SegmentPipelineFieldsItem` of the API."""
+    # As rules write it.
+    field: str
+    of: Literal['event', 'trait']
+    measures: List[str]
+
+
+class SegmentPipelineCost(TypedDict):
+    """`SegmentPipelineCost` of the API."""
+    # Of all measures, for each user.
+    bytesPerUser: int
+    # Of those that no other active rule needs.
+    ownBytesPerUser: int
+    # The measures that an event feeds, at most.
+    measuresPerEvent: int
+    # The conditions looked at for an event, at most.
+    predicatesPerEvent: int
+
+
+class _SegmentPipelineRequired(TypedDict):
+    segmentId: str
+    version: int
+    # The version of the catalogue whose rules share parts.
+    catalogueVersion: int
+    type: Literal['DYNAMIC', 'STATIC']
+    status: Literal['DRAFT', 'ACTIVE', 'INACTIVE', 'ARCHIVED']
+    # The sources of events: the ingestion API (`http`), and topics.
+    sources: List[SegmentPipelineSourcesItem]
+    # The types of events that it reads; `*` for all.
+    events: List[SegmentPipelineEventsItem]
+    fields: List[SegmentPipelineFieldsItem]
+    measures: List[PipelineMeasure]
+    predicates: List[PipelinePredicate]
+    # True if the plan is looked up in a table of all combinations.
+    isTable: bool
+    # Segments that it refers to.
+    segments: List[str]
+    # Windows as rules write them, each once.
+    windows: List[Any]
+    cost: SegmentPipelineCost
+
+
+class SegmentPipeline(_SegmentPipelineRequired, total=False):
+    """`SegmentPipeline` of the API."""
+    plan: PipelinePlan
+    # The instant from which on history counts; absent where all of it does.
+    historyFrom: str
 
 
 class _SegmentVersionRequired(TypedDict):

@@ -34,6 +34,7 @@ import type {
   KeyList,
   Label,
   LabelInput,
+  Leaderboard,
   Member,
   MemberChange,
   MemberList,
@@ -62,6 +63,7 @@ import type {
   SegmentMessage,
   SegmentPage,
   SegmentPatch,
+  SegmentPipeline,
   SegmentVersions,
   Send,
   SendPage,
@@ -982,6 +984,15 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/v1/import`, body });
   }
 
+  /**
+   * The first members of a segment by the measure that its rule ranks by, exactly.
+   *
+   * The members in the order of the first rank in the rule: by value, and of equal ones by id. Members and values are those of one instant, `at`. Members without a number have no place. Found by the workers with one look at every member. Refused (409, `no_rank`) where the rule has no rank, or the segment is not active. Callers without `pii:read` get no values, and `masked`.
+   */
+  segmentLeaderboard(id: string, options: { limit?: number } = {}): Promise<Leaderboard> {
+    return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/leaderboard`, query: { limit: options.limit } });
+  }
+
   /** How many members a segment has in common with others, exactly. */
   segmentOverlap(id: string, options: { with: Array<string> }): Promise<Overlaps> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/overlap`, query: { with: options.with } });
@@ -995,6 +1006,15 @@ export abstract class Operations {
   /** A page that a user saw. */
   segmentPage(body: SegmentMessage | TextBody): Promise<Success> {
     return this.call({ method: 'POST', path: `/v1/page`, body });
+  }
+
+  /**
+   * What a version of a segment becomes: fields, measures, conditions, plan and cost.
+   *
+   * Measures and conditions that other active rules have too are computed once; `sharedBy` counts these rules, this one included. A pipeline is a function of the catalogue at `catalogueVersion`, but for `sources`, which are those of the running platform: it is found again whenever it is asked for. Without `version` it is that of the newest version among the rules as they are now; with it, among those of the instant at which that version was stored.
+   */
+  segmentPipeline(id: string, options: { version?: number } = {}): Promise<SegmentPipeline> {
+    return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/pipeline`, query: { version: options.version } });
   }
 
   /** The same as /v1/screen, as libraries for browsers and phones name it. */

@@ -493,6 +493,26 @@ export type LabelInput = {
   description?: string;
 };
 
+export type Leaderboard = {
+  segmentId: string;
+  version: number;
+  /** The instant as of which it is exact. */
+  at: string;
+  /** The measure that orders, as rules write it. */
+  by: Record<string, unknown>;
+  /** True if the greatest come first. */
+  descending: boolean;
+  /** The members of the segment. */
+  size: number;
+  items: Array<{
+    userId: string;
+    /** The value; a duration is in milliseconds. Absent without `pii:read`. */
+    value?: unknown;
+  }>;
+  /** True where values are left out; absent otherwise. */
+  masked?: boolean;
+};
+
 export type Member = {
   id: string;
   email: string;
@@ -575,6 +595,43 @@ export type Overlaps = {
     /** both / either */
     jaccard: number;
   }>;
+};
+
+/** A number, a value or an answer that is kept of each user. */
+export type PipelineMeasure = {
+  id: string;
+  kind: "trait" | "behaviour" | "sequence" | "question";
+  /** As rules write it. */
+  definition: Record<string, unknown>;
+  /** Computed traits that are this measure. */
+  traits: Array<string>;
+  /** Active rules that have it, this one included. */
+  sharedBy: number;
+  bytesPerUser: number;
+  /** Absent where it does not grow. */
+  growsWith?: "values" | "events" | "records";
+  /** Bytes for each of these; of a record, beside its own. */
+  bytesEach: number;
+};
+
+/** A condition by its id, or conditions that are joined; one of these members is there. */
+export type PipelinePlan = {
+  predicate?: string;
+  all?: Array<PipelinePlan>;
+  any?: Array<PipelinePlan>;
+  none?: Array<PipelinePlan>;
+};
+
+export type PipelinePredicate = {
+  id: string;
+  kind: "test" | "segment" | "rank" | "sample";
+  /** As rules write it. */
+  condition: Record<string, unknown>;
+  /** The measure that it asks, or by which a rank orders. */
+  measure?: string;
+  among?: PipelinePlan;
+  /** Active rules that have it, this one included. */
+  sharedBy: number;
 };
 
 export type PlatformTenant = {
@@ -884,6 +941,54 @@ export type SegmentPatch = {
   status?: string;
   /** The author's note to this version. */
   note?: string | null;
+};
+
+export type SegmentPipeline = {
+  segmentId: string;
+  version: number;
+  /** The version of the catalogue whose rules share parts. */
+  catalogueVersion: number;
+  type: "DYNAMIC" | "STATIC";
+  status: "DRAFT" | "ACTIVE" | "INACTIVE" | "ARCHIVED";
+  /** The sources of events: the ingestion API (`http`), and topics. */
+  sources: Array<{
+    name: string;
+    topic?: string;
+  }>;
+  /** The types of events that it reads; `*` for all. */
+  events: Array<{
+    eventType: string;
+    measures: Array<string>;
+    /** The conditions on these measures. */
+    predicates: number;
+  }>;
+  fields: Array<{
+    /** As rules write it. */
+    field: string;
+    of: "event" | "trait";
+    measures: Array<string>;
+  }>;
+  measures: Array<PipelineMeasure>;
+  predicates: Array<PipelinePredicate>;
+  plan?: PipelinePlan;
+  /** True if the plan is looked up in a table of all combinations. */
+  isTable: boolean;
+  /** Segments that it refers to. */
+  segments: Array<string>;
+  /** Windows as rules write them, each once. */
+  windows: Array<unknown>;
+  cost: {
+    /** Of all measures, for each user. */
+    bytesPerUser: number;
+    /** Of those that no other active rule needs. */
+    ownBytesPerUser: number;
+    /** The measures that an event feeds, at most. */
+    measuresPerEvent: number;
+    /** The conditions looked at for an event, at most. */
+    predicatesPerEvent: number;
+  };
+  /** The instant from which on history counts; absent where all of it does. */
+  historyFrom?: string;
 };
 
 export type SegmentVersion = {

@@ -132,6 +132,13 @@ impl Editor {
         Ok(versions.into_iter().map(|(document, _)| document).collect())
     }
 
+    /// The version of the catalogue that brought a version of a segment, since the segment was last created; nothing if there is no
+    /// such version.
+    pub fn segment_version_at(&self, id: &str, version: u64) -> Result<Option<u64>> {
+        let versions = self.versions_since_creation(id)?;
+        Ok(versions.into_iter().find(|(document, _)| document.version == version).map(|(_, brought)| brought))
+    }
+
     fn versions_since_creation(&self, id: &str) -> Result<Vec<(SegmentDocument, u64)>> {
         let history = self.history(DocumentKind::Segment, id).map_err(unavailable)?;
         Ok(rollback::versions_since_creation(&history))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use audience_protocol::{
     MembersChange, MembersEffect, MembersOutcome, Page, PageLimit, PlatformError, Preview, PreviewInput,
-    PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentResource, SegmentView, Transition,
+    PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentPipeline, SegmentQuery, SegmentResource,
+    SegmentView, Transition,
 };
 use audience_rules::fault::Fault;
 use serde_json::value::RawValue;
@@ -31,6 +32,9 @@ pub trait SegmentEngine: Send + Sync + 'static {
 
     /// Warns of names in rules that no event had; `pointer` says where the rules stand in the request.
     fn warnings(&self, pointer: &str, rules: &RawValue) -> Vec<Fault>;
+
+    /// The pipeline of a version of a segment, or of its newest.
+    fn pipeline(&self, id: &str, version: Option<u64>) -> Result<SegmentPipeline>;
 
     /// Forgets a segment that was deleted.
     fn forget(&self, id: &str);
@@ -136,6 +140,10 @@ impl SegmentResource for SegmentRequests {
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
         self.editor.segment_versions(id)
+    }
+
+    fn segment_pipeline(&self, id: &str, version: Option<u64>) -> Result<SegmentPipeline> {
+        self.engine("what a rule becomes")?.pipeline(id, version)
     }
 
     fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {

@@ -175,6 +175,7 @@ impl Service {
             followers: followers.clone(),
             lookup,
             shapes: shapes.clone(),
+            sources: sources.clone(),
             stop: run.stop().clone(),
         };
         let outside = PlatformDoors { platform: answering.platform(operations), cluster: options.cluster.clone() };

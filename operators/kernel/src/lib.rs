@@ -3,6 +3,7 @@
 //! - [`program`]: a compiled rule.
 //! - `measure`, `local_span`, `cell`, `window_log`, `relative_log`, `sequence_state`: the columns of a user row. `reading`: their values.
 //! - [`question`]: what the naive evaluator answers, over the events that matter to it.
+//! - [`footprint`]: the memory of a measure.
 //! - [`registry`]: the measures, predicates and rules of one worker, with equal parts shared.
 //! - [`worker`]: the user rows of one worker, and their evaluation.
 //! - `rank`: the first users by a measure. `calendar`: the instants at which users change by time alone.
@@ -16,6 +17,7 @@ mod calendar;
 mod cell;
 mod certain;
 pub mod dataflow;
+pub mod footprint;
 mod local_span;
 mod measure;
 pub mod membership;

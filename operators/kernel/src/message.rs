@@ -79,6 +79,8 @@ pub enum Control {
     Uninstall(Vec<SegmentId>),
     /// Counts whom an installed rule would make members, once everybody was looked at for it.
     Preview(PreviewRequest),
+    /// Finds the first members of a segment by a measure.
+    Leaders(LeadersRequest),
     /// Writes these shards of a checkpoint.
     Capture {
         /// The shards.
@@ -114,6 +116,30 @@ pub struct BreakdownRequest {
     pub segment: SegmentId,
     /// The measure; it is computed, since the rule that is installed asks it.
     pub measure: MeasureKey,
+}
+
+/// A request for the first members of a segment by a measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeadersRequest {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The measure; it is computed, since the segment's rule in force asks it.
+    pub measure: MeasureKey,
+    /// Greatest first.
+    pub descending: bool,
+    /// The most users that are given.
+    pub most: u32,
+}
+
+/// One of the first members of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    /// The user.
+    pub user: String,
+    /// The key that orders.
+    pub key: RankKey,
+    /// The value as JSON.
+    pub value: String,
 }
 
 /// The members of a segment by value. The counts together are the segment's members.

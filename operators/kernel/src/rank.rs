@@ -15,10 +15,27 @@ use crate::registry::RankId;
 
 /// A user's place in a rank: first by key (reversed where the greatest come first), then by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct RankedUser {
+pub(crate) struct RankedUser {
     key: RankKey,
     descending: bool,
     user: Arc<str>,
+}
+
+impl RankedUser {
+    /// A user's place by a key.
+    pub(crate) fn new(key: RankKey, descending: bool, user: Arc<str>) -> RankedUser {
+        RankedUser { key, descending, user }
+    }
+
+    /// The user.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> RankKey {
+        self.key
+    }
 }
 
 impl Ord for RankedUser {

@@ -9,6 +9,7 @@
 //! - [`three_valued`]: truth where a value is missing.
 //! - [`oracle`]: the law, evaluated naively from the whole history. It is the truth that everything faster is held to.
 //! - [`explain`]: why the oracle says of a user what it says, node by node.
+//! - [`reads`]: the events, fields and traits that a rule reads.
 //! - [`seen`]: warnings of names and values in a rule that the data never had.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod oracle;
 pub mod parse;
 mod pattern;
 pub mod placeholders;
+pub mod reads;
 pub mod record;
 pub mod scope;
 pub mod seen;

@@ -136,10 +136,10 @@ fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-type JsonMembers = Vec<(&'static str, Value)>;
+pub(crate) type JsonMembers = Vec<(&'static str, Value)>;
 
 /// An object; its members may come in any order.
-fn object(mut members: JsonMembers) -> Value {
+pub(crate) fn object(mut members: JsonMembers) -> Value {
     members.sort_by_key(|(key, _)| *key);
     Value::Object(members.into_iter().map(|(key, value)| (Arc::from(key), value)).collect())
 }
@@ -251,7 +251,7 @@ fn literal_value(literal: &Literal, takes: LiteralKind) -> Value {
     }
 }
 
-fn behaviour_members(behaviour: &Behaviour) -> JsonMembers {
+pub(crate) fn behaviour_members(behaviour: &Behaviour) -> JsonMembers {
     let mut members = vec![("event", events_value(&behaviour.events)), ("measure", measure_value(&behaviour.measure))];
     members.extend(behaviour.filter.as_ref().map(|filter| ("where", where_value(filter))));
     members.extend(behaviour.window.map(|window| ("within", window_value(window))));
@@ -348,7 +348,7 @@ fn filter_value(filter: &Filter) -> Value {
     }
 }
 
-fn window_value(window: Window) -> Value {
+pub(crate) fn window_value(window: Window) -> Value {
     match window {
         Window::Last(millis) => duration(millis),
         Window::Ago { from, to } => object(vec![("ago", Value::Array(vec![duration(from), duration(to)]))]),

@@ -69,6 +69,7 @@ const PAGES = {
   breakdown: ['/segments/all-kinds/breakdown', 'All kinds of conditions', 'Members by'],
   versions: ['/segments/all-kinds/versions', 'All kinds of conditions', 'Version 2'],
   overlap: ['/segments/all-kinds/overlap?with=list', 'All kinds of conditions', 'A list'],
+  pipeline: ['/segments/all-kinds/pipeline', 'All kinds of conditions', 'What the rule becomes'],
   webhooks: ['/segments/all-kinds/webhooks', 'All kinds of conditions', 'ebhook'],
   new: ['/segments/new?blank=1', 'New segment', 'Add the first condition'],
   templates: ['/segments/new', 'New segment', 'Blank segment'],

@@ -132,6 +132,7 @@ const PAGES = [
   '/segments/kinds/breakdown',
   '/segments/kinds/versions',
   '/segments/kinds/overlap?with=list',
+  '/segments/kinds/pipeline',
   '/segments/kinds/webhooks',
   '/segments/kinds/edit',
   '/segments/new?blank=1',

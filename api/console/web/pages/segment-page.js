@@ -12,6 +12,7 @@ import { Breakdown } from '../segment/breakdown.js';
 import { Members } from '../segment/members.js';
 import { Overlap } from '../segment/overlap.js';
 import { Overview } from '../segment/overview.js';
+import { Pipeline } from '../segment/pipeline.js';
 import { SegmentVersions } from '../segment/versions.js';
 import { Webhooks } from '../segment/webhooks.js';
 import { t } from '../texts/texts.js';
@@ -22,6 +23,7 @@ const TABS = {
   breakdown: [t('breakdown.breakdown'), Breakdown],
   versions: [t('segment.versions'), SegmentVersions],
   overlap: [t('segment.overlap'), Overlap],
+  pipeline: [t('pipeline.pipeline'), Pipeline],
   webhooks: [t('common.webhooks'), Webhooks],
 };
 

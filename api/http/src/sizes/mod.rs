@@ -1,8 +1,9 @@
-//! `/api/segments/{id}/size`, `/api/sizes`, `…/overlap` and `…/breakdown`: how large segments were, what they have in common,
+//! `/api/segments/{id}/size`, `/api/sizes`, `…/overlap`, `…/breakdown` and `…/leaderboard`: how large segments were, what they have in common,
 //! and who is in them; and how large new rules would have been.
 
 mod breakdown;
 mod curve;
+mod leaderboard;
 
 use std::sync::Arc;
 
@@ -20,8 +21,10 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Resource, Route, Side};
 
-pub(crate) const RESOURCE: Resource =
-    Resource { routes: &[ROUTES, breakdown::ROUTES, curve::ROUTES], openapi: include_str!("openapi.json") };
+pub(crate) const RESOURCE: Resource = Resource {
+    routes: &[ROUTES, breakdown::ROUTES, curve::ROUTES, leaderboard::ROUTES],
+    openapi: include_str!("openapi.json"),
+};
 
 const READ: Needs = Needs::Permission(Permission::SegmentRead);
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Instant;
 
 use audience_contract::Progress;
-use audience_kernel::message::{MembersByValue, PreviewResult, TickLabel};
+use audience_kernel::message::{Leader, MembersByValue, PreviewResult, TickLabel};
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
@@ -100,8 +100,9 @@ impl Collector {
         }
         let mut known = KnownState::default();
         for mut done in whole {
-            let previewed = previewed(&mut done);
-            known = KnownState { previewed: previewed.or(known.previewed), ..KnownState::of(&done) };
+            let (previewed, leaders) = (previewed(&mut done), leaders(&mut done));
+            let (previewed, leaders) = (previewed.or(known.previewed), leaders.or(known.leaders));
+            known = KnownState { previewed, leaders, ..KnownState::of(&done) };
             let parts = take_parts(&mut done);
             if let Err(error) = (self.sink)(done).and_then(|()| self.give_parts(parts)) {
                 return self.shared.fail(error.into());
@@ -116,6 +117,9 @@ impl Collector {
             done.most_users = known.most_users;
             if let Some(previewed) = known.previewed {
                 done.previewed = Some(Arc::new(previewed));
+            }
+            if let Some(leaders) = known.leaders {
+                done.leaders = Some(Arc::new(leaders));
             }
         });
     }
@@ -142,6 +146,7 @@ struct KnownState {
     users: u64,
     most_users: u64,
     previewed: Option<PreviewResult>,
+    leaders: Option<(Vec<Leader>, Millis)>,
 }
 
 impl KnownState {
@@ -154,8 +159,15 @@ impl KnownState {
             users: done.outputs.iter().map(|output| output.known_users).sum(),
             most_users: done.outputs.iter().map(|output| output.users).max().unwrap_or(0),
             previewed: None,
+            leaders: None,
         }
     }
+}
+
+/// The members that were found in this tick, if that was asked for, with its clock.
+fn leaders(done: &mut TickDone) -> Option<(Vec<Leader>, Millis)> {
+    let parts: Vec<Vec<Leader>> = done.outputs.iter_mut().filter_map(|output| output.leaders.take()).collect();
+    (!parts.is_empty()).then(|| (parts.concat(), done.progress.clock))
 }
 
 /// The counts of a preview in this tick, if there was one.

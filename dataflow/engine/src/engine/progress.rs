@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_background::Stop;
-use audience_kernel::message::PreviewResult;
+use audience_kernel::message::{Leader, PreviewResult};
 use audience_kernel::operator::{Outward, SizesCounted};
 use audience_rules::ast::{Millis, SegmentId};
 use hashbrown::HashMap;
@@ -30,6 +30,8 @@ pub struct DoneTicks {
     pub most_users: u64,
     /// The counts of the last preview, over all workers.
     pub previewed: Option<Arc<PreviewResult>>,
+    /// The members that were found last, of all workers and in no order, with the clock then.
+    pub leaders: Option<Arc<(Vec<Leader>, Millis)>>,
     /// Why nothing more will be done.
     pub failure: Option<EngineFailure>,
 }

@@ -24,6 +24,11 @@ impl Sources {
         Sources { context, feeders: Mutex::default() }
     }
 
+    /// The names of all.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.feeders.lock().iter().map(|feeder| feeder.source.clone()).collect()
+    }
+
     /// Starts to take events from a source. Each of the readers reads its share of the partitions, on a thread of its own.
     pub(crate) fn add(&self, readers: Vec<ShareReader>, run: &Run) -> Result<(), EngineError> {
         let Some(first) = readers.first() else { return Ok(()) };

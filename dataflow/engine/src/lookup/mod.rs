@@ -8,7 +8,9 @@ mod columns;
 mod curve;
 mod explain;
 mod find;
+mod leaders;
 mod members;
+mod pipeline;
 mod profile;
 mod recent;
 mod refusals;
@@ -38,6 +40,8 @@ pub(crate) struct Lookup {
     editor: Arc<Editor>,
     /// Held while the events of all users are in memory.
     all_users: Mutex<()>,
+    /// Held while the leaders of a segment are found.
+    leaders: Mutex<()>,
     /// The newest events that were refused.
     pub refusals: Arc<Refusals>,
     /// The messages that were refused and are kept.
@@ -59,6 +63,7 @@ impl Lookup {
             catalogue: catalogue.clone(),
             editor: editor.clone(),
             all_users: Mutex::default(),
+            leaders: Mutex::default(),
             refusals: Arc::default(),
             refused: RefusedList::new(notes.clone()),
         }

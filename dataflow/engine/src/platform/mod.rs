@@ -29,6 +29,7 @@ use crate::emission::followers::Followers;
 use crate::engine::Engine;
 use crate::intake::acceptance::Intake;
 use crate::intake::shapes::EventShapes;
+use crate::intake::sources::Sources;
 use crate::lookup::Lookup;
 
 /// The rooms that answer the APIs.
@@ -45,6 +46,8 @@ pub(crate) struct Answering {
     pub lookup: Arc<Lookup>,
     /// The shapes of accepted events.
     pub shapes: Arc<EventShapes>,
+    /// The sources beside the APIs.
+    pub sources: Arc<Sources>,
     /// The signal that the run stops.
     pub stop: Stop,
 }
@@ -52,7 +55,7 @@ pub(crate) struct Answering {
 impl Answering {
     /// The platform as the APIs see it: every resource is answered by this process.
     pub(crate) fn platform(self, operations: Operations) -> Platform {
-        let Answering { engine, editor, intake, followers, lookup, shapes, stop } = self;
+        let Answering { engine, editor, intake, followers, lookup, shapes, sources, stop } = self;
         let sizes = &followers.sizes;
         let segments = EngineSegments {
             engine: engine.clone(),
@@ -60,6 +63,7 @@ impl Answering {
             lookup: lookup.clone(),
             sizes: sizes.clone(),
             shapes: shapes.clone(),
+            sources,
         };
         let eraser = Eraser::new(engine.clone(), intake.clone(), editor.clone(), lookup.clone());
         Platform {

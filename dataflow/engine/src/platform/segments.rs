@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use audience_catalogue::{Editor, ListChange, SegmentEngine};
 use audience_emit::Sizes;
-use audience_protocol::{MembersEffect, Page, PageLimit, Result};
+use audience_protocol::{MembersEffect, Page, PageLimit, PipelineSource, Result, SegmentPipeline};
 use audience_rules::fault::Fault;
 use serde_json::value::RawValue;
 
 use crate::engine::Engine;
 use crate::intake::shapes::EventShapes;
+use crate::intake::sources::Sources;
 use crate::lookup::Lookup;
 
 /// The engine, as the resource of segments asks it.
@@ -19,6 +20,7 @@ pub(super) struct EngineSegments {
     pub(super) lookup: Arc<Lookup>,
     pub(super) sizes: Arc<Sizes>,
     pub(super) shapes: Arc<EventShapes>,
+    pub(super) sources: Arc<Sources>,
 }
 
 impl SegmentEngine for EngineSegments {
@@ -40,6 +42,15 @@ impl SegmentEngine for EngineSegments {
 
     fn warnings(&self, pointer: &str, rules: &RawValue) -> Vec<Fault> {
         self.shapes.warnings(pointer, rules, &self.editor.documents())
+    }
+
+    fn pipeline(&self, id: &str, version: Option<u64>) -> Result<SegmentPipeline> {
+        let http = PipelineSource { name: "http".to_owned(), topic: None };
+        // Sources are topics, and bear their names.
+        let topic = |name: String| PipelineSource { topic: Some(name.clone()), name };
+        let others = self.sources.names().into_iter().map(topic);
+        let sources = std::iter::once(http).chain(others).collect();
+        Ok(SegmentPipeline { sources, ..self.lookup.pipeline(id, version)? })
     }
 
     fn forget(&self, id: &str) {

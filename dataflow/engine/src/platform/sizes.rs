@@ -6,7 +6,7 @@ use audience_background::Stop;
 use audience_catalogue::Editor;
 use audience_emit::Sizes;
 use audience_protocol::{
-    Breakdown, CurveInput, Overlaps, Result, SizeCurve, SizeHistory, SizeQuery, SizeResource, SizesNow,
+    Breakdown, CurveInput, Leaderboard, Overlaps, Result, SizeCurve, SizeHistory, SizeQuery, SizeResource, SizesNow,
 };
 
 use crate::engine::Engine;
@@ -37,6 +37,10 @@ impl SizeResource for SizeRequests {
 
     fn segment_breakdown(&self, id: &str, field: &str, limit: usize) -> Result<Breakdown> {
         self.lookup.break_down(id, field, limit)
+    }
+
+    fn segment_leaderboard(&self, id: &str, limit: usize) -> Result<Leaderboard> {
+        self.lookup.leaderboard(id, limit)
     }
 
     fn size_curve(&self, input: &CurveInput, is_wanted: &dyn Fn() -> bool) -> Result<SizeCurve> {

@@ -17,7 +17,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use crate::aliases::Aliases;
-use crate::message::{Control, PreviewResult, TickLabel};
+use crate::message::{Control, Leader, PreviewResult, TickLabel};
 use crate::worker::{MeasureText, OperatorError, WorkerState};
 
 /// The places of a tick.
@@ -104,6 +104,8 @@ pub struct TickOutput {
     pub deepest_rank: u32,
     /// The changes among the worker's users that putting a rule in force would make.
     pub previewed: Option<PreviewResult>,
+    /// The first of the worker's users in a segment, in no order.
+    pub leaders: Option<Vec<Leader>>,
 }
 
 impl TickOutput {

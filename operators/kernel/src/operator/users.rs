@@ -17,7 +17,7 @@ use super::memberships::{MembershipCollections, MembershipKey, MembershipUpdate}
 use super::route::Directed;
 use super::{MembershipPiece, Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::{Membership, UserIds, shard_of};
-use crate::message::{Cause, Control, PreviewRequest, RankChange, RankInput, Routed, TickClock};
+use crate::message::{Cause, Control, LeadersRequest, PreviewRequest, RankChange, RankInput, Routed, TickClock};
 use crate::registry::BitmapId;
 use crate::worker::{OperatorError, TickInput};
 
@@ -50,6 +50,8 @@ struct UsersLogic {
     is_muted: bool,
     /// The counts that are due at the end of this tick.
     preview: Option<PreviewRequest>,
+    /// The members that are to be found at the end of this tick.
+    leaders: Option<LeadersRequest>,
     /// The membership changes of the tick just done.
     changed: Vec<MembershipUpdate>,
     /// The members restored by a recovery that the tick just done ended, by segment number.
@@ -155,6 +157,7 @@ impl UsersLogic {
             may_scan: true,
             is_muted: false,
             preview: None,
+            leaders: None,
             changed: Vec::new(),
             base: Vec::new(),
             given_users: None,
@@ -266,6 +269,7 @@ impl UsersLogic {
                     while !state.scan_slice(self.parts.scan_slice_users) {}
                     self.preview = Some(of.clone());
                 }
+                Control::Leaders(of) => self.leaders = Some(of.clone()),
                 Control::Capture { shards, boundary } => {
                     output.shards.extend(state.capture(shards.clone(), *boundary)?);
                     output.sources = state.measures();
@@ -330,6 +334,7 @@ impl UsersLogic {
             state.output.net();
         }
         output.previewed = self.preview.take().map(|of| state.preview(&of));
+        output.leaders = self.leaders.take().map(|of| state.leaders(&of));
         output.clock = state.clock();
         self.changed.extend(state.output.changes.iter().map(|change| {
             let member = MembershipKey { segment: change.segment, user: change.user };

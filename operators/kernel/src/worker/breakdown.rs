@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 
 use crate::membership::Membership;
 use crate::message::{BreakdownRequest, MembersByValue};
+use crate::program::MeasureKey;
 use crate::reading::Reading;
 
 use super::rows::{UserRows, UserSlot};
@@ -64,6 +65,11 @@ impl CountedValue {
     }
 }
 
+/// A reading's value as JSON; `None` where there is none.
+pub(super) fn value_json(reading: Reading, now: Millis) -> Option<String> {
+    CountedValue::of(reading, now).map(|value| value.json())
+}
+
 impl UserRows {
     /// Counts the members of a segment by their value of a measure that is computed.
     pub(super) fn break_down(&self, of: &BreakdownRequest, now: Millis, membership: &Membership) -> MembersByValue {
@@ -71,7 +77,7 @@ impl UserRows {
         let mut counted = MembersByValue::default();
         let mut values: HashMap<CountedValue, u64> = HashMap::new();
         for slot in members.into_iter().flatten() {
-            let reading = self.users.get(slot as usize).and_then(|user| self.reading_of(user, of, now));
+            let reading = self.users.get(slot as usize).and_then(|user| self.reading_of(user, &of.measure, now));
             match reading.and_then(|reading| CountedValue::of(reading, now)) {
                 None => counted.missing += 1,
                 Some(value) if value.is_short() && (values.len() < MOST_VALUES || values.contains_key(&value)) => {
@@ -85,8 +91,8 @@ impl UserRows {
     }
 
     /// A user's reading; `None` of one who is in a list and was never seen.
-    fn reading_of(&self, user: &UserSlot, of: &BreakdownRequest, now: Millis) -> Option<Reading> {
-        let measure = self.registry.measure_of(&of.measure)?;
+    pub(super) fn reading_of(&self, user: &UserSlot, measure: &MeasureKey, now: Millis) -> Option<Reading> {
+        let measure = self.registry.measure_of(measure)?;
         let definition = self.registry.measures.get(measure).filter(|_| user.known)?;
         let cell = user.cell(measure).map(|at| &user.cells[at]);
         Some(cell.map_or_else(|| definition.default.clone(), |cell| cell.reading(&definition.kind, now)))

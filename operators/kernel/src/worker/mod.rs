@@ -15,6 +15,7 @@ mod feed;
 mod identity;
 mod in_force;
 mod intake;
+mod leaders;
 mod leaf;
 mod number_rule;
 mod output;
