@@ -17,7 +17,7 @@ use audience_tests::serve::{Served, Setup};
 use serde_json::{Value, json};
 
 /// Random catalogues, where the environment asks for no other number.
-const CASES: u64 = 4;
+const CASES: u64 = 2;
 
 /// A number that the environment may set.
 fn number(name: &str, default: u64) -> u64 {
