@@ -72,7 +72,7 @@ impl VersionRow {
     pub(crate) fn open(key: &[u8], value: &[u8]) -> Result<VersionRow> {
         let payload = seal::open(Kind::CatalogueVersion, key, value)?;
         let read = || {
-            let (count, rest) = seal::read_u64(payload)?;
+            let (count, rest) = seal::read_u64(&payload)?;
             let (sum, rest) = seal::read_u64(rest)?;
             let audit = match rest {
                 [] => None,

@@ -231,7 +231,7 @@ impl CatalogueStore for EmbeddedCatalogue {
         let mut forgotten = Vec::new();
         for key in replaced {
             let size = self.documents.size_of(&key).map_err(|e| self.db.error(READING, e))?;
-            if size.is_some_and(|size| size as usize > seal::HEADER + 1) {
+            if size.is_some_and(|size| seal::payload_size(size.into()) > 1) {
                 let value = seal::seal(Kind::Document, &key, &[FORGOTTEN]);
                 forgotten.push((key, value));
             }
@@ -317,7 +317,7 @@ fn encode_document(key: &[u8], document: &Document) -> Vec<u8> {
 }
 
 fn decode_document(place: &VersionPlace, key: &[u8], value: &[u8]) -> Result<Option<Document>> {
-    let body = match seal::open(Kind::Document, key, value)? {
+    let body = match &*seal::open(Kind::Document, key, value)? {
         [FORGOTTEN] => return Ok(None),
         [0] => None,
         [1, body @ ..] => Some(

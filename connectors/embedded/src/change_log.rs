@@ -62,7 +62,7 @@ impl Changes {
             None => ChangeLogState::default(),
             Some(value) => {
                 let payload = seal::open(Kind::Progress, PROGRESS_KEY, &value)?;
-                ChangeLogState::decode(payload)
+                ChangeLogState::decode(&payload)
                     .ok_or_else(|| seal::damaged(Kind::Progress, PROGRESS_KEY, "it has another length"))?
             }
         };
@@ -137,7 +137,7 @@ impl ChangeLog for Changes {
         for row in snapshot.range(&self.rows, from.to_be_bytes()..) {
             let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
             let payload = seal::open(Kind::Changes, &key, &value)?;
-            let parts = seal::read_u64(&key).zip(decode_tick(payload));
+            let parts = seal::read_u64(&key).zip(decode_tick(&payload));
             let Some(((tick, _), (link, changes))) = parts else {
                 return Err(seal::damaged(Kind::Changes, &key, "it is cut short"));
             };

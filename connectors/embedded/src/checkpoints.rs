@@ -111,7 +111,7 @@ impl Checkpoints {
             });
         };
         let payload = seal::open(Kind::Manifest, &key, &value)?;
-        ManifestFile::decode(payload).ok_or_else(|| seal::damaged(Kind::Manifest, &key, "it is cut short"))
+        ManifestFile::decode(&payload).ok_or_else(|| seal::damaged(Kind::Manifest, &key, "it is cut short"))
     }
 
     /// The shards that were written, with their checksums.
@@ -186,7 +186,7 @@ impl CheckpointStore for Checkpoints {
         for (number, _) in self.read_manifest(checkpoint)?.shards {
             let path = self.directory(checkpoint).join(shard_name(number));
             let length = fs::metadata(&path).map_err(|e| unavailable(READING, &path, &e))?.len();
-            bytes += length.saturating_sub(seal::HEADER as u64);
+            bytes += seal::payload_size(length);
         }
         Ok(Some(bytes))
     }
@@ -200,13 +200,13 @@ impl CheckpointStore for Checkpoints {
         let Ok(at) = manifest.shards.binary_search_by_key(&shard, |(number, _)| *number) else { return Ok(None) };
         let key = shard_key(checkpoint, shard);
         let value = read_file(&self.directory(checkpoint).join(shard_name(shard)))?;
-        let mut value = value.ok_or_else(|| seal::damaged(Kind::Shard, &key, "it is missing"))?;
-        seal::open(Kind::Shard, &key, &value)?;
-        if xxh3_64(&value) != manifest.shards[at].1 {
+        let value = value.ok_or_else(|| seal::damaged(Kind::Shard, &key, "it is missing"))?;
+        let checksum = xxh3_64(&value);
+        let payload = seal::open_vec(Kind::Shard, &key, value)?;
+        if checksum != manifest.shards[at].1 {
             return Err(seal::damaged(Kind::Shard, &key, "it is not the one that the manifest lists"));
         }
-        value.drain(..seal::HEADER);
-        Ok(Some(value))
+        Ok(Some(payload))
     }
 
     fn remove(&self, checkpoint: u64) -> Result<()> {

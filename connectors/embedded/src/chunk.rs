@@ -7,7 +7,7 @@ use audience_rules::record::{self, EventRef};
 use fjall::Slice;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::seal::{self, Kind};
+use crate::seal::{self, Kind, StoredPayload};
 
 /// A chunk takes no more records once it is this large. Small, since a chunk is what a lookup by user reads.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
@@ -94,7 +94,7 @@ impl ChunkWriter {
     /// The key and the value to store.
     pub(crate) fn finish(mut self) -> ([u8; 8], Vec<u8>) {
         let key = key(self.first);
-        self.value[seal::HEADER..seal::HEADER + COUNT_BYTES].copy_from_slice(&self.count.to_le_bytes());
+        seal::payload_mut(&mut self.value)[..COUNT_BYTES].copy_from_slice(&self.count.to_le_bytes());
         seal::finish(Kind::Chunk, &key, &mut self.value);
         (key, self.value)
     }
@@ -113,18 +113,19 @@ pub(crate) fn store(range: &Range<u64>, records: &[u8]) -> ([u8; 8], Vec<u8>) {
 /// A stored chunk.
 pub(crate) struct Chunk {
     range: Range<u64>,
-    value: Slice,
+    /// The payload: the count and the records.
+    payload: StoredPayload,
 }
 
 impl Chunk {
     /// Checks what is stored under that key.
     pub(crate) fn open(key: &[u8], value: Slice) -> Result<Chunk> {
-        let payload = seal::open(Kind::Chunk, key, &value)?;
-        let parts = key.first_chunk::<8>().zip(payload.first_chunk::<COUNT_BYTES>());
+        let payload = StoredPayload::open(Kind::Chunk, key, value)?;
+        let parts = key.first_chunk::<8>().zip(payload.bytes().first_chunk::<COUNT_BYTES>());
         let Some((first, count)) = parts else { return Err(seal::damaged(Kind::Chunk, key, "it is cut short")) };
         let first = u64::from_be_bytes(*first);
         let end = first.saturating_add(u32::from_le_bytes(*count).into());
-        Ok(Chunk { range: first..end, value })
+        Ok(Chunk { range: first..end, payload })
     }
 
     /// The sequence numbers of its records.
@@ -160,7 +161,7 @@ impl Chunk {
     }
 
     fn bytes(&self) -> &[u8] {
-        self.value.get(seal::HEADER + COUNT_BYTES..).unwrap_or_default()
+        self.payload.bytes().get(COUNT_BYTES..).unwrap_or_default()
     }
 
     fn damaged(&self) -> StoreError {

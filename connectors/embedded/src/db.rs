@@ -302,7 +302,7 @@ fn existing(database: &Database, place: &'static str, name: &str) -> Result<Keys
 fn number(place: &'static str, meta: &Keyspace, key: &[u8]) -> Result<Option<u64>> {
     let Some(value) = meta.get(key).map_err(|e| store_error(place, "reading a number", e))? else { return Ok(None) };
     let payload = seal::open(Kind::Number, key, &value)?;
-    let (number, _) = seal::read_u64(payload).ok_or_else(|| seal::damaged(Kind::Number, key, "it is cut short"))?;
+    let (number, _) = seal::read_u64(&payload).ok_or_else(|| seal::damaged(Kind::Number, key, "it is cut short"))?;
     Ok(Some(number))
 }
 

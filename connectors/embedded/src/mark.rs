@@ -39,7 +39,7 @@ impl Mark {
             Err(e) => return Err(unavailable("reading the mark", &path, &e)),
         };
         let number = seal::open(Kind::Mark, &[], &bytes)?;
-        let (number, _) = seal::read_u64(number).ok_or_else(|| seal::damaged(Kind::Mark, &[], "it is cut short"))?;
+        let (number, _) = seal::read_u64(&number).ok_or_else(|| seal::damaged(Kind::Mark, &[], "it is cut short"))?;
         let file =
             OpenOptions::new().write(true).open(&path).map_err(|e| unavailable("opening the mark", &path, &e))?;
         Ok((Mark { file }, number))

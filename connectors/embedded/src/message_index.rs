@@ -65,7 +65,7 @@ impl Messages {
         let value = self.least.get(key).map_err(|e| self.db.error("reading messages", e))?;
         let Some(value) = value else { return Ok(None) };
         let payload = seal::open(Kind::Message, &key, &value)?;
-        match seal::read_u64(payload) {
+        match seal::read_u64(&payload) {
             Some((sequence, [])) => Ok(Some(sequence)),
             _ => Err(seal::damaged(Kind::Message, &key, "it has another length")),
         }

@@ -79,14 +79,14 @@ impl audience_contract::Notes for LedgerNotes {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let key = stored(key);
         let value = self.db.meta().get(&key).map_err(|e| self.db.error("reading a note", e))?;
-        value.map(|value| Ok(seal::open(Kind::Note, &key, &value)?.to_vec())).transpose()
+        value.map(|value| Ok(seal::open(Kind::Note, &key, &value)?.into_owned())).transpose()
     }
 
     fn visit(&self, from: &[u8], to: &[u8], visit: &mut VisitNote<'_>) -> Result<()> {
         for row in self.db.meta().range(stored(from)..stored(to)) {
             let (key, value) = row.into_inner().map_err(|e| self.db.error("reading notes", e))?;
             let payload = seal::open(Kind::Note, &key, &value)?;
-            if visit(&key[PREFIX.len()..], payload).is_break() {
+            if visit(&key[PREFIX.len()..], &payload).is_break() {
                 break;
             }
         }
@@ -120,7 +120,7 @@ impl audience_contract::Notes for LedgerNotes {
         let mut notes = Vec::new();
         for row in self.db.meta().range(PREFIX..PREFIX_END) {
             let (key, value) = row.into_inner().map_err(|e| self.db.error("reading notes", e))?;
-            notes.push((key[PREFIX.len()..].to_vec(), Some(seal::open(Kind::Note, &key, &value)?.to_vec())));
+            notes.push((key[PREFIX.len()..].to_vec(), Some(seal::open(Kind::Note, &key, &value)?.into_owned())));
         }
         Ok(ChangedNotes { mark: now, is_all: true, notes })
     }

@@ -23,7 +23,7 @@ impl Positions {
         for row in db.meta().prefix(PREFIX) {
             let (key, value) = row.into_inner().map_err(|e| db.error("reading positions", e))?;
             let payload = seal::open(Kind::Position, &key, &value)?;
-            let (Some(place), Some((next_offset, _))) = (decode_key(&key), seal::read_u64(payload)) else {
+            let (Some(place), Some((next_offset, _))) = (decode_key(&key), seal::read_u64(&payload)) else {
                 return Err(seal::damaged(Kind::Position, &key, "it is cut short"));
             };
             found.insert(place, next_offset);

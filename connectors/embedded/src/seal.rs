@@ -2,11 +2,14 @@
 //!
 //! The checksum (xxh3) is over kind, version, key and payload, so that a value under the wrong key is noticed too.
 
+use std::borrow::Cow;
+
 use audience_contract::{Result, StoreError};
+use fjall::Slice;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Bytes before the payload.
-pub(crate) const HEADER: usize = 12;
+/// Bytes before the payload. No other module counts them.
+const HEADER: usize = 12;
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 1;
 
@@ -69,6 +72,16 @@ pub(crate) fn begin(capacity: usize) -> Vec<u8> {
     value
 }
 
+/// The payload of a value made by [`begin`].
+pub(crate) fn payload_mut(value: &mut [u8]) -> &mut [u8] {
+    value.get_mut(HEADER..).unwrap_or_default()
+}
+
+/// The length of the payload of a stored value of that length, in bytes.
+pub(crate) fn payload_size(stored: u64) -> u64 {
+    stored.saturating_sub(HEADER as u64)
+}
+
 /// Fills in the header of a value made by [`begin`].
 pub(crate) fn finish(kind: Kind, key: &[u8], value: &mut [u8]) {
     let checksum = checksum(kind, key, &value[HEADER..]);
@@ -87,7 +100,7 @@ pub(crate) fn seal(kind: Kind, key: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a value, where it is whole.
-pub(crate) fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
+pub(crate) fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let Some((header, payload)) = value.split_first_chunk::<HEADER>() else {
         return Err(damaged(kind, key, "it is cut short"));
     };
@@ -101,7 +114,37 @@ pub(crate) fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<&'a [u
     if u64::from_le_bytes(stored) != checksum(kind, key, payload) {
         return Err(damaged(kind, key, "its checksum does not hold"));
     }
-    Ok(payload)
+    Ok(Cow::Borrowed(payload))
+}
+
+/// The payload of a value that was read, without a copy where the value holds it as it is.
+pub(crate) struct StoredPayload {
+    value: Slice,
+    start: usize,
+}
+
+impl StoredPayload {
+    /// Keeps a value that is whole.
+    pub(crate) fn open(kind: Kind, key: &[u8], value: Slice) -> Result<StoredPayload> {
+        if let Cow::Owned(payload) = open(kind, key, &value)? {
+            return Ok(StoredPayload { value: payload.into(), start: 0 });
+        }
+        Ok(StoredPayload { value, start: HEADER })
+    }
+
+    /// The bytes of the payload.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.value.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// The payload of a value that is not needed any more.
+pub(crate) fn open_vec(kind: Kind, key: &[u8], mut value: Vec<u8>) -> Result<Vec<u8>> {
+    if let Cow::Owned(payload) = open(kind, key, &value)? {
+        return Ok(payload);
+    }
+    value.drain(..HEADER);
+    Ok(value)
 }
 
 /// The error for a value that is not what was stored.

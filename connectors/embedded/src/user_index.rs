@@ -142,7 +142,7 @@ impl UserIndex {
             }
             let row = seal::open(Kind::IndexRow, &key, &value)?;
             for hash in hashes {
-                find_in_row(row, *hash).for_each(|offset| take(*hash, expected * BLOCK + u64::from(offset)));
+                find_in_row(&row, *hash).for_each(|offset| take(*hash, expected * BLOCK + u64::from(offset)));
             }
             expected += 1;
         }

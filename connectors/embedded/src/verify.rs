@@ -178,7 +178,8 @@ fn read_batch(bytes: &[u8]) -> Option<Result<VerifiedBatch, ()>> {
             2 => {
                 let (key, value) = reader.item()?;
                 if key == COMMITS_KEY {
-                    commits = seal::open(Kind::Number, key, value).ok().and_then(seal::read_u64).map(|read| read.0);
+                    let number = seal::open(Kind::Number, key, value).ok();
+                    commits = number.and_then(|number| Some(seal::read_u64(&number)?.0));
                 }
             }
             4 => {
