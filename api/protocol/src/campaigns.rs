@@ -113,6 +113,9 @@ pub struct CampaignInput {
     /// The five fields of a cron expression, by the clock of `timezone`; it is sent once where they are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency: Option<String>,
+    /// The change of memberships that has it sent, to whom it concerns; to all members at its start where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<CampaignTrigger>,
     /// The zone of people whose zone is not known, and of `frequency`.
     #[serde(default = "utc")]
     pub timezone: String,
@@ -142,6 +145,27 @@ fn utc() -> String {
 
 fn consent_trait() -> String {
     "emailConsent".to_owned()
+}
+
+/// A change of memberships in the campaign's segment, while the campaign is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CampaignTrigger {
+    /// The change.
+    pub on: TriggerChange,
+    /// True if each change of a person counts; otherwise the first does.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// The change of memberships that triggers a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerChange {
+    /// A person enters the segment.
+    Entry,
+    /// A person leaves it.
+    Exit,
 }
 
 /// At most so many messages to one person within a window.

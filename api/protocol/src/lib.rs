@@ -39,7 +39,8 @@ mod words;
 pub use caller::{Caller, Tenant};
 pub use campaigns::{
     Campaign, CampaignAction, CampaignCap, CampaignInput, CampaignPreview, CampaignQuietHours, CampaignResource,
-    CampaignStatus, CampaignView, CapPeriod, OnUnknown, SandboxMail, SendView, Suppression, SuppressionInput,
+    CampaignStatus, CampaignTrigger, CampaignView, CapPeriod, OnUnknown, SandboxMail, SendView, Suppression,
+    SuppressionInput, TriggerChange,
 };
 pub use catalogue::{
     AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument, TimezoneDocument,

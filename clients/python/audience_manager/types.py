@@ -111,6 +111,8 @@ class Campaign(_CampaignRequired, total=False):
     endDate: Union[str, None]
     # The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
     frequency: Union[str, None]
+    # The change of memberships in the segment that has it sent, to whom it concerns. Not beside `frequency`
+    trigger: Union[CampaignTrigger, None]
     # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
     caps: List[CampaignCap]
@@ -164,6 +166,8 @@ class CampaignInput(_CampaignInputRequired, total=False):
     endDate: Union[str, None]
     # The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
     frequency: Union[str, None]
+    # The change of memberships in the segment that has it sent, to whom it concerns. Not beside `frequency`
+    trigger: Union[CampaignTrigger, None]
     # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
     caps: List[CampaignCap]
@@ -197,6 +201,17 @@ _CampaignQuietHoursNamed = TypedDict("_CampaignQuietHoursNamed", {"from": "str",
 
 class CampaignQuietHours(_CampaignQuietHoursNamed, total=True):
     """`CampaignQuietHours` of the API."""
+
+
+class _CampaignTriggerRequired(TypedDict):
+    # A person enters the segment, or leaves it, while the campaign is active
+    on: Literal['entry', 'exit']
+
+
+class CampaignTrigger(_CampaignTriggerRequired, total=False):
+    """`CampaignTrigger` of the API."""
+    # True: each such change of a person has a mail; false: the first has one
+    again: bool
 
 
 class _CapturedRequired(TypedDict):

@@ -73,6 +73,8 @@ export type Campaign = {
   endDate?: string | null;
   /** The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
   frequency?: string | null;
+  /** The change of memberships in the segment that has it sent, to whom it concerns. Not beside `frequency` */
+  trigger?: CampaignTrigger | null;
   /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
   caps?: Array<CampaignCap>;
@@ -127,6 +129,8 @@ export type CampaignInput = {
   endDate?: string | null;
   /** The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
   frequency?: string | null;
+  /** The change of memberships in the segment that has it sent, to whom it concerns. Not beside `frequency` */
+  trigger?: CampaignTrigger | null;
   /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
   caps?: Array<CampaignCap>;
@@ -156,6 +160,13 @@ export type CampaignPreview = {
 export type CampaignQuietHours = {
   from: string;
   to: string;
+};
+
+export type CampaignTrigger = {
+  /** A person enters the segment, or leaves it, while the campaign is active */
+  on: "entry" | "exit";
+  /** True: each such change of a person has a mail; false: the first has one */
+  again?: boolean;
 };
 
 export type Captured = {

@@ -54,7 +54,8 @@ impl Campaigns {
         };
         let (segments, users, audit) = (platform.segments.clone(), platform.users.clone(), platform.catalogue.clone());
         let per_second = mail.mail_per_second;
-        let context = SenderContext { notes, segments, users, audit, provider, identity, per_second };
+        let changes = platform.changes.clone();
+        let context = SenderContext { notes, segments, users, changes, audit, provider, identity, per_second };
         let sender = CampaignSender::open(context)?;
         let runner = sender.start(Stop::new())?;
         Ok(Campaigns { sender, runner })

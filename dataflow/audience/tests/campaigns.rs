@@ -132,6 +132,72 @@ fn a_campaign_reaches_exactly_those_of_its_preview() {
     served.stop();
 }
 
+/// Sends what somebody is now.
+fn is_now(client: Client, user: &str, plan: &str) {
+    let traits = json!({"plan": plan, "email": format!("{user}@example.org"), "emailConsent": true});
+    ask(client, "POST", "/api/events", &json!({"userId": user, "eventType": "identify", "traits": traits}), 202);
+}
+
+fn wait_accepted(client: Client, id: &str, count: usize) {
+    let begun = Instant::now();
+    loop {
+        let campaign = ask(client, "GET", &format!("/api/campaigns/{id}"), &json!(null), 200);
+        let stats = &campaign["stats"];
+        if *stats == json!({ "accepted": count }) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not {count} accepted: {campaign}");
+        pause(20);
+    }
+}
+
+#[test]
+fn who_enters_or_leaves_is_written_to_once_over_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = setup(directory.path(), &[]);
+    let mut served = setup.start();
+    content(served.client());
+    let rules = json!({"field": "plan", "operator": "eq", "value": "pro"});
+    ask(served.client(), "PUT", "/api/segments/pro", &json!({"name": "Pro", "rules": rules}), 201);
+    is_now(served.client(), "before", "pro");
+    let begun = Instant::now();
+    while served.client().members("pro").unwrap().is_none_or(|members| members.is_empty()) {
+        assert!(begun.elapsed() < PATIENCE, "nobody enters");
+        pause(20);
+    }
+    let triggered = |on: &str| json!({"segmentId": "pro", "trigger": {"on": on}, "onUnknown": "resend"});
+    for (id, on) in [("welcome", "entry"), ("farewell", "exit")] {
+        campaign(served.client(), id, &triggered(on));
+        launch(served.client(), id);
+        wait_for(served.client(), id, "active");
+    }
+    for number in 0..60 {
+        is_now(served.client(), &format!("u{number}"), "pro");
+        if number % 25 == 20 {
+            served.kill();
+            served = setup.start();
+        }
+    }
+    wait_accepted(served.client(), "welcome", 60);
+    is_now(served.client(), "u7", "free");
+    wait_accepted(served.client(), "farewell", 1);
+    // The first time alone counts.
+    is_now(served.client(), "u7", "pro");
+    is_now(served.client(), "u60", "pro");
+    wait_accepted(served.client(), "welcome", 61);
+    let mails = ask(served.client(), "GET", "/api/sandbox/mails", &json!(null), 200);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for mail in mails["items"].as_array().unwrap() {
+        *counts.entry(mail["to"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    let expected = |number| (format!("u{number}@example.org"), if number == 7 { 2 } else { 1 });
+    assert_eq!(counts, (0..=60).map(expected).collect());
+    let refused = json!({"name": "both", "segmentId": "pro", "contentId": "hello", "trigger": {"on": "entry"}, "frequency": "0 9 * * *"});
+    let refused = ask(served.client(), "POST", "/api/campaigns", &refused, 400);
+    assert_eq!(refused["errors"][0]["pointer"], "/trigger", "{refused}");
+    served.stop();
+}
+
 /// The audit log has the acts of people, and the metrics have their outcome.
 fn recorded(client: Client) {
     let rows = |kind: &str| -> Vec<(String, String)> {

@@ -80,6 +80,10 @@ pub(crate) fn check_settings(input: &CampaignInput) -> Result<()> {
         return Err(invalid("/excludeSegmentIds", code::OUT_OF_RANGE, message));
     }
     Schedule::of(input)?;
+    if input.trigger.is_some() && input.frequency.is_some() {
+        let message = "a campaign is triggered or recurs; leave out `trigger` or `frequency`";
+        return Err(invalid("/trigger", code::UNEXPECTED_MEMBER, message));
+    }
     if input.caps.len() > CAPS {
         return Err(invalid("/caps", code::OUT_OF_RANGE, format!("at most {CAPS} caps")));
     }

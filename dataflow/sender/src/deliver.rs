@@ -1,5 +1,6 @@
 //! Claims, windows, hand-overs and results.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use audience_background::{Stop, clock};
 use audience_contract::{HandOver, Mail, MailProvider};
-use audience_protocol::{Campaign, OnUnknown, PlatformError, Result, Suppression, UserResource};
+use audience_protocol::{Campaign, OnUnknown, PlatformError, Result, Suppression, TriggerChange, UserResource};
 use audience_rules::time::format_time;
 use audience_sends::Millis;
 use audience_sends::gates::{GateRound, GateVerdict, Reason};
@@ -113,9 +114,10 @@ impl MailCourier {
         let now = clock::now();
         let (batch, window) = self.sizes();
         let mut due = self.log.due(&campaign.id, now, batch).map_err(unavailable)?;
-        // One occurrence at a time: a person has one send in it, so that caps see those of the others.
+        // One occurrence at a time, and one send of a person, so that caps see the others.
         let Some(occurrence) = due.first().map(|send| send.row.occurrence) else { return Ok(0) };
-        due.retain(|send| send.row.occurrence == occurrence);
+        let mut people = HashSet::new();
+        due.retain(|send| send.row.occurrence == occurrence && people.insert(send.row.user.clone()));
         let seen = due.len();
         let ready = self.claim(campaign, composer, due, now)?;
         let (next, windows): (AtomicUsize, Vec<&[ReadyMail]>) = (AtomicUsize::new(0), ready.chunks(window).collect());
@@ -199,12 +201,24 @@ impl MailCourier {
         Ok(ready.into_iter().filter_map(|(send, mail)| Some(ReadyMail { send, mail: mail? })).collect())
     }
 
-    /// The verdict at the instant of the hand-over: whoever left the segment meanwhile is not sent to.
+    /// The verdict at the instant of the hand-over: whoever left the segment meanwhile is not sent to, nor who came back to the
+    /// one whose exit triggered the send.
     fn verdict(&self, campaign: &Campaign, round: &mut GateRound<'_>, facts: &RecipientFacts) -> Result<GateVerdict> {
         let segments = self.users.user_segments(&facts.user)?;
         let is_in = |segment: &str| segments.iter().any(|one| one.segment_id == segment);
-        if !is_in(&campaign.input.segment_id) || campaign.input.exclude_segment_ids.iter().any(|one| is_in(one)) {
+        let trigger = campaign.input.trigger;
+        let is_of_exit = trigger.is_some_and(|trigger| trigger.on == TriggerChange::Exit);
+        match is_in(&campaign.input.segment_id) {
+            true if is_of_exit => return Ok(GateVerdict::Not(Reason::InSegment)),
+            false if !is_of_exit => return Ok(GateVerdict::Not(Reason::LeftSegment)),
+            _ => {}
+        }
+        if campaign.input.exclude_segment_ids.iter().any(|one| is_in(one)) {
             return Ok(GateVerdict::Not(Reason::LeftSegment));
+        }
+        if trigger.is_some() {
+            // Each change is an occurrence of its own.
+            round.begin_occurrence();
         }
         Ok(round.decide(&facts.member()))
     }

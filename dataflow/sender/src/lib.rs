@@ -16,6 +16,7 @@
 //! | `schedule` | The instants at which a campaign is planned. |
 //! | `deliver` | Claims, windows, hand-overs and results. |
 //! | `compose` | From a content and a person to a mail. |
+//! | `trigger` | Campaigns that changes of memberships trigger. |
 //! | `trouble` | Campaigns that cannot go on, each with its own wait. |
 //! | `token`, `suppress` | Links that unsubscribe; who is not written to. |
 //! | `sandbox` | A provider that keeps mails and sends none. |
@@ -41,6 +42,7 @@ mod schedule;
 mod sender;
 mod suppress;
 mod token;
+mod trigger;
 mod trouble;
 
 pub use checks::{check_campaign, check_content};

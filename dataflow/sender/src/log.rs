@@ -6,12 +6,14 @@
 //! | `due/CAMPAIGN/INSTANT/ID` | nothing: the send is planned or deferred |
 //! | `open/CAMPAIGN/ID` | nothing: the send is claimed or handing |
 //! | `user/HASH/INSTANT/ID` | nothing: caps count the send to that user |
+//! | `place/CAMPAIGN` | the place up to which a triggered campaign has followed the changes of memberships |
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::{Note, Notes, Result, StoreError};
+use audience_protocol::ChangePlace;
 use audience_sends::Millis;
 use audience_sends::gates::Reason;
 use audience_sends::id::SendId;
@@ -44,6 +46,24 @@ pub(crate) struct Row {
     pub(crate) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply: Option<String>,
+}
+
+impl Row {
+    /// The row of a send that is due.
+    pub(crate) fn planned(user: &str, now: Millis) -> Row {
+        Row {
+            user: user.to_owned(),
+            occurrence: None,
+            state: SendState::Planned,
+            reason: None,
+            due: now,
+            at: now,
+            claimed: None,
+            doubt: None,
+            attempts: 0,
+            reply: None,
+        }
+    }
 }
 
 /// A send with its id.
@@ -128,13 +148,24 @@ impl SendLog {
 
     /// Adds sends that are not there yet; others stay as they are.
     pub(crate) fn add(&self, campaign: &str, sends: &[LoggedSend]) -> Result<()> {
-        let mut new = Vec::new();
-        for send in sends {
-            if self.notes.get(&key_of(campaign, &send.id))?.is_none() {
-                new.push((send, None));
-            }
-        }
-        self.write(campaign, &new)
+        self.write(campaign, &self.missing(campaign, sends)?)
+    }
+
+    /// The same, with the place up to which the changes of memberships were followed for them, all or none.
+    pub(crate) fn add_up_to(&self, campaign: &str, sends: &[LoggedSend], place: ChangePlace) -> Result<()> {
+        let note = (place_key(campaign), Some(place.to_string().into_bytes()));
+        self.write_with(campaign, &self.missing(campaign, sends)?, vec![note])
+    }
+
+    /// The place up to which the changes of memberships were followed.
+    pub(crate) fn place(&self, campaign: &str) -> Result<Option<ChangePlace>> {
+        let Some(value) = self.notes.get(&place_key(campaign))? else { return Ok(None) };
+        let place = std::str::from_utf8(&value).ok().and_then(ChangePlace::parse);
+        let corrupt = || StoreError::Corrupt {
+            place: format!("the place of the campaign {campaign}"),
+            detail: "it is no place".to_owned(),
+        };
+        place.map(Some).ok_or_else(corrupt)
     }
 
     /// Moves sends to their new states, all or none. A step that sends do not have is refused.
@@ -154,11 +185,26 @@ impl SendLog {
         self.write(campaign, &pairs)
     }
 
+    /// Those that are not there yet.
+    fn missing<'a>(&self, campaign: &str, sends: &'a [LoggedSend]) -> Result<Vec<(&'a LoggedSend, Option<&'a Row>)>> {
+        let mut missing = Vec::new();
+        for send in sends {
+            if self.notes.get(&key_of(campaign, &send.id))?.is_none() {
+                missing.push((send, None));
+            }
+        }
+        Ok(missing)
+    }
+
     fn write(&self, campaign: &str, pairs: &[(&LoggedSend, Option<&Row>)]) -> Result<()> {
-        if pairs.is_empty() {
+        self.write_with(campaign, pairs, Vec::new())
+    }
+
+    /// Writes rows and other notes, all or none.
+    fn write_with(&self, campaign: &str, pairs: &[(&LoggedSend, Option<&Row>)], mut notes: Vec<Note>) -> Result<()> {
+        if pairs.is_empty() && notes.is_empty() {
             return Ok(());
         }
-        let mut notes: Vec<Note> = Vec::with_capacity(pairs.len() * 3);
         for (new, old) in pairs {
             // A key stands in a batch once: which of two writes of it counts is not said.
             let before = old.map_or_else(Vec::new, |old| marks(campaign, &new.id, old));
@@ -252,6 +298,10 @@ fn refused(error: &serde_json::Error) -> StoreError {
 
 fn key_of(campaign: &str, id: &SendId) -> Vec<u8> {
     format!("mail/send/{campaign}/{id}").into_bytes()
+}
+
+fn place_key(campaign: &str) -> Vec<u8> {
+    format!("mail/place/{campaign}").into_bytes()
 }
 
 /// An instant whose texts are in the order of time.

@@ -19,7 +19,7 @@ const BATCH: usize = 1_000;
 /// Users that stand for each verdict of a preview.
 const SAMPLES: usize = 5;
 /// The one tenant that there is until others are made.
-const TENANT: u32 = 0;
+pub(crate) const TENANT: u32 = 0;
 
 /// Takes members of a batch, each with the verdict over them.
 type TakeVerdicts<'a> = dyn FnMut(&[(String, GateVerdict)]) -> Result<()> + 'a;
@@ -120,17 +120,5 @@ fn send(campaign: &Campaign, user: &str, verdict: GateVerdict, now: Millis) -> L
         GateVerdict::Not(reason) => (SendState::Suppressed, Some(reason), now),
     };
     let occurrence = campaign.occurrence.as_deref().and_then(parse_rfc3339);
-    let row = Row {
-        user: user.to_owned(),
-        occurrence,
-        state,
-        reason,
-        due,
-        at: now,
-        claimed: None,
-        doubt: None,
-        attempts: 0,
-        reply: None,
-    };
-    LoggedSend { id, row }
+    LoggedSend { id, row: Row { occurrence, state, reason, due, ..Row::planned(user, now) } }
 }

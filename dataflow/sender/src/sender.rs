@@ -6,7 +6,8 @@ use std::time::Duration;
 use audience_background::{Failure, Job, JobHandle, Outcome, Runner, Stop, clock};
 use audience_contract::{MailProvider, Notes};
 use audience_protocol::{
-    AuditNote, Campaign, CampaignStatus, CatalogueResource, PlatformError, Result, SegmentResource, UserResource,
+    AuditNote, Campaign, CampaignStatus, CatalogueResource, ChangeResource, PlatformError, Result, SegmentResource,
+    UserResource,
 };
 use audience_rules::time::{format_time, parse_rfc3339};
 use audience_sends::Millis;
@@ -24,6 +25,7 @@ use crate::plan::Planner;
 use crate::schedule::Schedule;
 use crate::suppress::Suppressions;
 use crate::token::TokenKey;
+use crate::trigger::ChangeFollower;
 use crate::trouble::Troubles;
 
 /// Between looks for campaigns that are due.
@@ -37,6 +39,8 @@ pub struct SenderContext {
     pub segments: Arc<dyn SegmentResource>,
     /// Users and their traits.
     pub users: Arc<dyn UserResource>,
+    /// The changes of memberships.
+    pub changes: Arc<dyn ChangeResource>,
     /// The audit log.
     pub audit: Arc<dyn CatalogueResource>,
     /// The provider that mails are handed to.
@@ -53,6 +57,7 @@ pub struct CampaignSender {
     documents: CampaignDocuments,
     log: Arc<SendLog>,
     planner: Planner,
+    follower: ChangeFollower,
     courier: MailCourier,
     tokens: Arc<TokenKey>,
     suppressions: Suppressions,
@@ -67,12 +72,13 @@ pub struct CampaignSender {
 impl CampaignSender {
     /// Opens the campaigns of a store, and settles what an earlier process left open. Cost: reads every send once.
     pub fn open(context: SenderContext) -> Result<Arc<CampaignSender>> {
-        let SenderContext { notes, segments, users, audit, provider, identity, per_second } = context;
+        let SenderContext { notes, segments, users, changes, audit, provider, identity, per_second } = context;
         let log = Arc::new(SendLog::open(notes.clone()).map_err(unavailable)?);
         let tokens = Arc::new(TokenKey::open(&*notes).map_err(unavailable)?);
         let facts =
             || FactReader { users: users.clone(), suppressions: Suppressions::new(notes.clone()), log: log.clone() };
         let planner = Planner { segments: segments.clone(), facts: facts(), log: log.clone() };
+        let follower = ChangeFollower::new(changes, log.clone());
         let (courier_tokens, courier_log) = (tokens.clone(), log.clone());
         let courier = MailCourier {
             facts: facts(),
@@ -93,6 +99,7 @@ impl CampaignSender {
             notes,
             log,
             planner,
+            follower,
             courier,
             tokens,
             segments,
@@ -157,6 +164,9 @@ impl CampaignSender {
         let schedule = Schedule::of(&campaign.input)?;
         if !schedule.recurs() {
             let begins = campaign.status == CampaignStatus::Scheduled && schedule.has_started(now);
+            if begins && campaign.input.trigger.is_some() {
+                self.follower.begin(&campaign.id)?;
+            }
             return if begins { self.set_active(campaign, None) } else { Ok(false) };
         }
         let is_planning = campaign.occurrence.is_some() && !campaign.is_planned;
@@ -184,7 +194,11 @@ impl CampaignSender {
     fn advance(&self, campaign: &Campaign, stop: &Stop, now: Millis) -> Result<bool> {
         let version = campaign.content_version.unwrap_or_default();
         let composer = composer(&self.documents.content_version(&campaign.input.content_id, version)?)?;
-        if !campaign.is_planned {
+        let mut finds_changes = false;
+        if let Some(trigger) = campaign.input.trigger {
+            let is_over = Schedule::of(&campaign.input)?.has_ended(now);
+            finds_changes = !is_over && self.follower.follow(campaign, trigger, now)?;
+        } else if !campaign.is_planned {
             self.planner.plan(campaign, composer.purpose(), now)?;
             self.change(&campaign.id, |campaign| campaign.is_planned = true)?;
             return Ok(true);
@@ -192,12 +206,21 @@ impl CampaignSender {
         let goes_on = || self.documents.campaign(&campaign.id).is_ok_and(|now| now.status == CampaignStatus::Active);
         let seen = self.courier.batch(campaign, &composer, stop, &goes_on)?;
         if self.log.counts(&campaign.id).unsettled() == 0 {
-            let schedule = Schedule::of(&campaign.input)?;
-            let has_next = schedule.recurs() && schedule.next(recurs_after(campaign).max(now)).is_some();
-            let status = if has_next { CampaignStatus::Scheduled } else { CampaignStatus::Completed };
-            self.change_from(campaign, |campaign| campaign.status = status)?;
+            self.complete(campaign, now)?;
         }
-        Ok(seen > 0)
+        Ok(finds_changes || seen > 0)
+    }
+
+    /// Completes a campaign whose sends are all settled, unless more will be planned.
+    fn complete(&self, campaign: &Campaign, now: Millis) -> Result<()> {
+        let schedule = Schedule::of(&campaign.input)?;
+        if campaign.input.trigger.is_some() && !schedule.has_ended(now) {
+            return Ok(());
+        }
+        let has_next = schedule.recurs() && schedule.next(recurs_after(campaign).max(now)).is_some();
+        let status = if has_next { CampaignStatus::Scheduled } else { CampaignStatus::Completed };
+        self.change_from(campaign, |campaign| campaign.status = status)?;
+        Ok(())
     }
 
     /// Calls off what a cancelled campaign has not handed over.

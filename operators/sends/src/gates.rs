@@ -69,6 +69,8 @@ pub enum Reason {
     HoldOut,
     /// The person left the segment before the instant of the send.
     LeftSegment,
+    /// The person is in the segment again whose exit triggered the send.
+    InSegment,
     /// A variable of the content has no value for the person.
     MissingVariable,
     /// The campaign is over.
@@ -76,7 +78,7 @@ pub enum Reason {
 }
 
 /// Every reason.
-pub const REASONS: [Reason; 11] = [
+pub const REASONS: [Reason; 12] = [
     Reason::NoAddress,
     Reason::NoConsent,
     Reason::Suppressed,
@@ -86,6 +88,7 @@ pub const REASONS: [Reason; 11] = [
     Reason::Budget,
     Reason::HoldOut,
     Reason::LeftSegment,
+    Reason::InSegment,
     Reason::MissingVariable,
     Reason::Over,
 ];
@@ -103,6 +106,7 @@ impl Reason {
             Reason::Budget => "budget",
             Reason::HoldOut => "hold_out",
             Reason::LeftSegment => "left_segment",
+            Reason::InSegment => "in_segment",
             Reason::MissingVariable => "missing_variable",
             Reason::Over => "over",
         }
@@ -138,6 +142,11 @@ impl<'a> GateRound<'a> {
     /// A round at an instant.
     pub fn new(limits: &'a Limits, at: Millis) -> GateRound<'a> {
         GateRound { limits, at, addresses: HashSet::new(), budget: limits.budget }
+    }
+
+    /// Begins another occurrence: the addresses of the one before are no duplicates in it. The budget goes on.
+    pub fn begin_occurrence(&mut self) {
+        self.addresses.clear();
     }
 
     /// The verdict over the next member. The end of the campaign comes after the duplicates, and the hold-out last, so that

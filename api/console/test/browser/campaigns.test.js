@@ -62,6 +62,7 @@ test('a campaign is made by keyboard, and a mail that is refused is mended and n
   await page.keyboard.type('Frühling');
   assert.equal(await name.inputValue(), 'Frühling');
   await choose(label('toWhom'), 'pro');
+  await choose(label('howOften'), 'entries');
   await type(label('subject'), 'Hallo');
   const mail = await label('mailInHtml').inputValue();
   await type(label('mailInHtml'), '<p>Hallo</p>');
@@ -76,6 +77,9 @@ test('a campaign is made by keyboard, and a mail that is refused is mended and n
     items.filter((one) => one.name === 'Frühling').map((one) => one.status),
     ['approved'],
   );
+  await page.getByText(say('campaigns.membersNow')).waitFor();
+  const made = (await ask('GET', '/api/campaigns')).items.find((one) => one.name === 'Frühling');
+  assert.deepEqual(made.trigger, { on: 'entry', again: true });
   await assertSound(page, 'a campaign before it is launched');
   const here = page.getByRole('navigation', { name: say('shell.main') }).locator('[aria-current=page]');
   assert.equal((await here.textContent()).trim(), say('campaigns.campaigns'));

@@ -12,13 +12,20 @@ const BODY = `<p>${t('campaigns.greeting')}</p>
 <p>…</p>
 <p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">${t('campaigns.unsubscribe')}</a></p>`;
 
-/** The schedules of a campaign in cron's words, by the clock of the console's zone. */
-const FREQUENCIES = [
-  ['', t('campaigns.once')],
-  ['0 9 * * *', t('campaigns.daily')],
-  ['0 9 * * MON', t('campaigns.weekly')],
-  ['0 9 1 * *', t('campaigns.monthly')],
-];
+/** The members of a campaign that recurs, in cron's words by the clock of the console's zone. */
+const recurring = (frequency) => () => ({ frequency, timezone: zone.get() });
+
+/** When a campaign is sent: the word, and what the campaign has for it. */
+const SCHEDULES = {
+  once: [t('campaigns.once'), () => ({})],
+  daily: [t('campaigns.daily'), recurring('0 9 * * *')],
+  weekly: [t('campaigns.weekly'), recurring('0 9 * * MON')],
+  monthly: [t('campaigns.monthly'), recurring('0 9 1 * *')],
+  entry: [t('campaigns.onEntry'), () => ({ trigger: { on: 'entry' } })],
+  entries: [t('campaigns.onEachEntry'), () => ({ trigger: { on: 'entry', again: true } })],
+  exit: [t('campaigns.onExit'), () => ({ trigger: { on: 'exit' } })],
+  exits: [t('campaigns.onEachExit'), () => ({ trigger: { on: 'exit', again: true } })],
+};
 
 /** Keeps the mail: anew, or in the place of the one that was refused before. */
 async function keepContent({ name, subject, body }, id) {
@@ -32,9 +39,9 @@ async function create(given, contentId) {
   if (may('content:approve')) await ask('POST', path`/api/contents/${contentId}/approve`);
   const caps = given.perDay ? [{ most: Number(given.perDay), per: 'day' }] : [];
   const quietHours = given.isQuiet ? { from: '21:00', to: '08:00' } : undefined;
-  const recurs = given.frequency ? { frequency: given.frequency, timezone: zone.get() } : {};
+  const [, schedule] = SCHEDULES[given.schedule];
   const { name, segmentId } = given;
-  const campaign = { name, segmentId, contentId, caps, quietHours, ...recurs };
+  const campaign = { name, segmentId, contentId, caps, quietHours, ...schedule() };
   return (await ask('POST', '/api/campaigns', { body: campaign })).data;
 }
 
@@ -45,7 +52,7 @@ export function NewCampaign() {
     subject: '',
     body: BODY,
     perDay: '',
-    frequency: '',
+    schedule: 'once',
     isQuiet: true,
   });
   const [problem, setProblem] = useState(/** @type {any} */ (undefined));
@@ -109,8 +116,10 @@ export function NewCampaign() {
       ${field(
         t('campaigns.howOften'),
         html`
-          <select class="select" value=${given.frequency} onChange=${set('frequency')}>
-            ${FREQUENCIES.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+          <select class="select" value=${given.schedule} onChange=${set('schedule')}>
+            ${Object.entries(SCHEDULES).map(
+              ([name, [text]]) => html`<option key=${name} value=${name}>${text}</option>`,
+            )}
           </select>
         `,
       )}

@@ -27,6 +27,7 @@ const WORDS = {
   budget: t('campaigns.budget'),
   hold_out: t('campaigns.holdOut'),
   left_segment: t('campaigns.leftSegment'),
+  in_segment: t('campaigns.inSegment'),
   missing_variable: t('campaigns.missingVariable'),
   over: t('campaigns.over'),
   planned: t('campaigns.waiting'),

@@ -26,10 +26,10 @@ const WORDS = {
 };
 
 const sure = {
-  launch: () =>
+  launch: (campaign) =>
     confirm({
       title: t('campaigns.launch'),
-      text: t('campaigns.launchSends'),
+      text: campaign.trigger ? t('campaigns.launchFollows') : t('campaigns.launchSends'),
       confirm: t('campaigns.launch'),
     }),
   cancel: () =>
@@ -48,7 +48,7 @@ export function CampaignPage({ id }) {
   useTitle(data?.name, t('campaigns.campaigns'));
   const act = async (name) => {
     try {
-      if (sure[name] && !(await sure[name]())) return;
+      if (sure[name] && !(await sure[name](data))) return;
       await ask('POST', `${url}/${name}`);
       setFailed(undefined);
       reload();
@@ -94,14 +94,14 @@ export function CampaignPage({ id }) {
         <div class="banner bad" role="alert"><p>${t('campaigns.cannotGoOn', { fault: data.fault })}</p></div>
       `}
       ${!data && !problem && html`<${Loading} />`}
-      ${data?.status === 'draft' && html`<${Review} url=${url} />`}
+      ${data?.status === 'draft' && html`<${Review} url=${url} isTriggered=${Boolean(data.trigger)} />`}
       ${data && data.status !== 'draft' && html`<${Progress} campaign=${data} />`}
     </div>
   `;
 }
 
 /** Each member under exactly one reason. */
-function Review({ url }) {
+function Review({ url, isTriggered }) {
   const { data, problem, reload } = useLoad(
     () => ask('POST', `${url}/preview`).then((answer) => answer.data),
     [url],
@@ -113,6 +113,7 @@ function Review({ url }) {
       ${!data && !problem && html`<${Loading} />`}
       ${data &&
       html`
+        ${isTriggered && html`<p>${t('campaigns.membersNow')}</p>`}
         <p>${t('campaigns.reachableOfSize', { reachable: data.reachable, size: data.size })}</p>
         <${CountList}
           counts=${{ reachable: data.reachable, ...data.later, ...data.stopped }}

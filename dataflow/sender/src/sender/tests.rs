@@ -1,10 +1,15 @@
 //! A campaign that recurs is killed at each write: each occurrence reaches each of its members, once.
 
+mod triggered;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use audience_contract::{HandOver, Mail, MailReply, Mailbox, Note, StoreError, VisitNote};
-use audience_protocol::{CampaignResource, ContentResource, ContentStatus, UserSegment, UserValues};
+use audience_protocol::{
+    CampaignResource, ChangeFilter, ChangePlace, ChangesRead, ContentResource, ContentStatus, GivenChange, UserSegment,
+    UserValues, VisitChange,
+};
 use audience_sends::id::{SendId, SendKey};
 use serde_json::json;
 
@@ -60,20 +65,64 @@ impl Notes for MortalNotes {
     }
 }
 
-/// The members of the only segment, and everything else that campaigns ask for.
+/// The members of the only segment with their changes, and everything else that campaigns ask for.
 #[derive(Default)]
-struct Town(Mutex<BTreeSet<String>>);
+struct Town {
+    members: Mutex<BTreeSet<String>>,
+    /// Whether somebody entered, and who: each in a tick of its own.
+    changes: Mutex<Vec<(bool, String)>>,
+}
+
+impl Town {
+    fn enter(&self, user: &str) {
+        if self.members.lock().insert(user.to_owned()) {
+            self.changes.lock().push((true, user.to_owned()));
+        }
+    }
+
+    fn leave(&self, user: &str) {
+        if self.members.lock().remove(user) {
+            self.changes.lock().push((false, user.to_owned()));
+        }
+    }
+}
+
+impl ChangeResource for Town {
+    fn newest_change(&self) -> Result<ChangePlace> {
+        Ok(ChangePlace { tick: self.changes.lock().len() as u64, index: 0 })
+    }
+
+    fn changes(
+        &self,
+        from: ChangePlace,
+        filter: &ChangeFilter,
+        _: bool,
+        visit: &mut VisitChange<'_>,
+    ) -> Result<ChangesRead> {
+        let changes = self.changes.lock();
+        for (tick, (is_entered, user)) in (1..).zip(&*changes).skip(from.tick as usize) {
+            let next = ChangePlace { tick, index: 0 };
+            let json = json!({"userId": user}).to_string();
+            let change = GivenChange { next, is_entered: *is_entered, json: &json };
+            if filter.only_entered.is_none_or(|only| only == *is_entered) && visit(change).is_break() {
+                return Ok(ChangesRead::UpTo(next));
+            }
+        }
+        Ok(ChangesRead::UpTo(ChangePlace { tick: changes.len() as u64, index: 0 }))
+    }
+}
 
 impl SegmentResource for Town {
     fn visit_members(&self, _: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
-        take(self.0.lock().iter().cloned().collect());
+        take(self.members.lock().iter().cloned().collect());
         Ok(())
     }
 }
 
 impl UserResource for Town {
-    fn user_segments(&self, _: &str) -> Result<Vec<UserSegment>> {
-        Ok(vec![UserSegment { segment_id: "all".to_owned(), name: "All".to_owned() }])
+    fn user_segments(&self, user: &str) -> Result<Vec<UserSegment>> {
+        let segment = || UserSegment { segment_id: "all".to_owned(), name: "All".to_owned() };
+        Ok(self.members.lock().contains(user).then(segment).into_iter().collect())
     }
 
     fn user_values(&self, ids: &[String], _: &[String]) -> Result<Vec<UserValues>> {
@@ -120,18 +169,24 @@ struct SmallWorld {
 impl SmallWorld {
     /// A campaign that recurs each minute, launched at [`BEGIN`].
     fn new() -> (SmallWorld, Arc<CampaignSender>) {
+        SmallWorld::with(json!({"frequency": "* * * * *", "recursAfter": format_time(BEGIN)}))
+    }
+
+    /// A campaign that is launched at [`BEGIN`], with these members of its document.
+    fn with(more: serde_json::Value) -> (SmallWorld, Arc<CampaignSender>) {
         let world = SmallWorld { notes: MortalNotes::new(), town: Arc::default(), peer: Arc::default() };
-        world.town.0.lock().extend(["ann", "bob"].map(str::to_owned));
+        ["ann", "bob"].iter().for_each(|user| world.town.enter(user));
         let sender = world.open();
         let content = json!({"name": "c", "purpose": "transactional", "subject": "s", "body": "b"});
         sender.create_content(serde_json::from_value(content).unwrap(), "ann").unwrap();
         sender.change_content("c", ContentStatus::Approved, None, "ann").unwrap();
         let begin = format_time(BEGIN);
-        let campaign = json!({
-            "id": "k", "name": "k", "segmentId": "all", "contentId": "c", "frequency": "* * * * *",
-            "status": "scheduled", "contentVersion": 2, "launchedAt": begin, "recursAfter": begin,
+        let mut campaign = json!({
+            "id": "k", "name": "k", "segmentId": "all", "contentId": "c",
+            "status": "scheduled", "contentVersion": 2, "launchedAt": begin,
             "version": 1, "createdAt": begin, "createdBy": "ann", "updatedAt": begin,
         });
+        more.as_object().unwrap().iter().for_each(|(key, value)| campaign[key] = value.clone());
         sender.documents.put_campaign(&serde_json::from_value(campaign).unwrap()).unwrap();
         (world, sender)
     }
@@ -143,6 +198,7 @@ impl SmallWorld {
             notes: self.notes.clone(),
             segments: self.town.clone(),
             users: self.town.clone(),
+            changes: self.town.clone(),
             audit: self.town.clone(),
             provider: self.peer.clone(),
             identity,
@@ -190,7 +246,7 @@ fn an_occurrence_reaches_each_member_once_whichever_write_is_the_last() {
         let mut is_killed = false;
         for half_minutes in 0..=8 {
             if half_minutes == 5 {
-                world.town.0.lock().insert("cat".to_owned());
+                world.town.enter("cat");
             }
             is_killed |= world.until_idle(&mut sender, BEGIN + half_minutes * MINUTE / 2);
         }
